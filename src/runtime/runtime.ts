@@ -1,0 +1,129 @@
+/**
+ * What every place that runs environments can do. `sandbox/` does it with Linux namespaces on this machine.
+ *
+ * Called by `controller/` (everything but `connect`) and, through it, by `gateway/` (`connect`). A runtime decides
+ * nothing about people or lifetimes; it is handed a finished specification. Each method is idempotent by `id`: called
+ * again after a crash at any moment it finishes what was begun.
+ *
+ * @module
+ */
+import type { Duplex } from "node:stream";
+
+/** Ceilings of one environment. `undefined` means none. */
+export interface Limits {
+  readonly memoryBytes?: number;
+  readonly processCount?: number;
+  /** In processors: 0.5 is half of one. */
+  readonly cpuCount?: number;
+  /** Watched, not enforced, by the sandbox. */
+  readonly diskBytes?: number;
+}
+
+/** Where the files of an environment come from. */
+export interface Source {
+  /** Name of the repository: `[a-z0-9._-]+`, also the folder name below `/workspace`. */
+  readonly repository: string;
+  /** Bare mirror on this machine whose objects the checkout borrows. */
+  readonly mirrorPath: string;
+  /** What `origin` is inside, so that a push goes to the forge with the person's own credentials. */
+  readonly originUrl: string;
+  readonly branch: string;
+  /** Branch that a branch not yet on the forge starts from; `undefined` when the branch exists. */
+  readonly fromBranch?: string;
+}
+
+/** One environment as the runtime sees it. The controller makes it once and stores it. */
+export interface EnvironmentSpec {
+  /** `[a-z0-9]{4,32}`: safe in paths, interface names (first 10 characters are unique) and cgroup names. */
+  readonly id: string;
+  /** RFC 1123 label. */
+  readonly hostname: string;
+  /** The environment's own user and group number on this machine; ignored where the service is not root. */
+  readonly uid: number;
+  readonly source: Source;
+  /** For `user.name` and `user.email` of git inside. */
+  readonly author: { readonly name: string; readonly email: string };
+  readonly limits: Limits;
+}
+
+/** How an environment is brought up; read from its definition, so known only after the checkout. */
+export interface StartSpec {
+  /** POSIX user name inside. */
+  readonly user: string;
+  /** Absolute path inside where sessions and commands begin. */
+  readonly workspaceFolder: string;
+  /** For every process of the environment (`containerEnv`). */
+  readonly containerEnv: Readonly<Record<string, string>>;
+  /** The service command kept running and restarted, if any; a shell line, run in `workspaceFolder`. */
+  readonly run?: string;
+  readonly runEnv: Readonly<Record<string, string>>;
+}
+
+/** One connection into an environment. */
+export interface SessionSpec {
+  readonly sessionId: string;
+  /** For every process of this session, over `containerEnv` (`remoteEnv`, `SLIPWAY_*`, `GIT_AUTHOR_*`). No NUL, no line break. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** An `sshd -i` inside an environment, not yet spoken to. */
+export interface Reach {
+  /** The SSH byte stream, its first bytes still unread. Destroying it ends the sshd. */
+  readonly stream: Duplex;
+  /** Public host key the sshd will prove, in SSH wire form (RFC 4253 section 6.6): anything else must be refused. */
+  readonly hostKey: Buffer;
+  /** User name to authenticate as. */
+  readonly user: string;
+  /** Ends the connection: hangs up on foreground processes (SIGHUP to their groups), then closes the stream. Idempotent. */
+  end(): Promise<void>;
+}
+
+/** A command of the environment's life: a shell line, or a program with its arguments and no shell. */
+export type Command = { readonly shell: string } | { readonly argv: readonly string[] };
+
+export interface Observed {
+  /** `absent`: nothing of it exists. `sleeping`: its files exist, nothing runs. */
+  readonly power: "absent" | "sleeping" | "running";
+  /** Bytes of disk it occupies, when last measured. */
+  readonly diskBytes?: number;
+  /** Whether its checkout is complete. */
+  readonly checkedOut: boolean;
+}
+
+/** Work in an environment that no forge has. Paths and subjects are cut to 20 each. */
+export interface Unsaved {
+  readonly changedPaths: readonly string[];
+  readonly changedCount: number;
+  /** `branch: subject` of each commit that no remote has. */
+  readonly commits: readonly string[];
+  readonly commitCount: number;
+}
+
+/** Tells how far a start is: `slipway: checking out main … 38 ms`. The runtime measures; the caller words the line. */
+export type Report = (step: string, tookMs: number) => void;
+
+export interface Runtime {
+  /** What this machine cannot do, one sentence each ("no network: …"); told to people as a warning. */
+  readonly lacks: readonly string[];
+  /** Makes the files: folders, checkout of the branch, host key of the inner sshd. Leaves nothing half made visible. */
+  create(spec: EnvironmentSpec, report: Report, signal: AbortSignal): Promise<void>;
+  /** Text of a file of the checkout by its path in the repository, `undefined` when absent. Follows no link out of the checkout. */
+  readSource(id: string, path: string): Promise<string | undefined>;
+  /** Makes namespaces, mounts, network, limits and the init process; does nothing to what runs already. */
+  start(spec: EnvironmentSpec, start: StartSpec, report: Report, signal: AbortSignal): Promise<void>;
+  /** Runs a command inside and waits; its output goes to the environment's log. */
+  run(id: string, command: Command, env: Readonly<Record<string, string>>, signal: AbortSignal): Promise<{ exitCode: number }>;
+  connect(id: string, session: SessionSpec, signal: AbortSignal): Promise<Reach>;
+  observe(id: string): Promise<Observed>;
+  unsaved(id: string): Promise<Unsaved>;
+  /** Adds a line to the environment's log. */
+  note(id: string, line: string): Promise<void>;
+  /** Last `maxBytes` of the start-up and service log. */
+  readLog(id: string, maxBytes: number): Promise<string>;
+  /** Ends every process of it; files stay. */
+  sleep(id: string): Promise<void>;
+  /** Ends it and removes every trace from this machine. Resolves when nothing is left. */
+  destroy(id: string): Promise<void>;
+  /** Ids of all that exists here, running or not, half made included. */
+  list(): Promise<string[]>;
+}
