@@ -1,0 +1,30 @@
+import { defineConfig } from "vitest/config";
+
+import { ClosingLine } from "./tools/closing-line.ts";
+
+/** Folders whose tests start real servers, clients and environments. */
+const REAL = ["test/interop/**/*.test.ts", "test/faults/**/*.test.ts", "test/hostile/**/*.test.ts"];
+
+export default defineConfig({
+  test: {
+    pool: "threads",
+    testTimeout: 30_000,
+    reporters: ["default", new ClosingLine()],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "code",
+          include: ["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.test.ts"],
+          exclude: REAL,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        // Each of these files keeps a processor busy by itself, and what they measure needs the machine to be calm.
+        test: { name: "real", include: REAL, maxWorkers: 2, sequence: { groupOrder: 1 } },
+      },
+    ],
+  },
+});
