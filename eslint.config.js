@@ -42,7 +42,6 @@ export default defineConfig(
       "no-constant-binary-expression": "error",
       "no-param-reassign": "error",
       "no-self-compare": "error",
-      "no-template-curly-in-string": "error",
       "no-unreachable-loop": "error",
       "no-unsafe-finally": "error",
       "no-var": "error",
