@@ -1,0 +1,305 @@
+/**
+ * The queries on environments. Each is one statement or one transaction, and durable when its promise resolves.
+ *
+ * Called by `controller/` alone, the only writer. Decides nothing about people or lifetimes.
+ *
+ * @module
+ */
+import { type Kysely, sql, type Transaction, type Updateable } from "kysely";
+import type { Clock } from "../base/clock.ts";
+import { Fault } from "../base/fault.ts";
+import {
+  checkConditions,
+  checkInventory,
+  checkStoredDefinition,
+  type EnvironmentCondition,
+  type InventoryEntry,
+  type StoredDefinition,
+} from "../wire/environment.ts";
+import type { EnvironmentRow, Tables } from "./schema.ts";
+
+/** What is being done to an environment. At most one at a time; `fence` of the record numbers them. */
+export type Operation = "creating" | "starting" | "sleeping" | "destroying";
+
+/** An environment as recorded. Times are epoch ms. */
+export interface EnvironmentRecord {
+  readonly id: string;
+  readonly person: string;
+  readonly repository: string;
+  readonly branch: string;
+  /** The canonical login; unique among the person's environments that are to be present. */
+  readonly login: string;
+  /** Branch that a branch not yet on the forge starts from. */
+  readonly fromBranch: string | undefined;
+  /** Unique among all records, those on their way out included. */
+  readonly uid: number;
+  readonly hostname: string;
+  readonly desired: "present" | "absent";
+  readonly power: "running" | "sleeping" | "waking";
+  readonly operation: Operation | undefined;
+  readonly fence: number;
+  readonly conditions: readonly EnvironmentCondition[];
+  readonly inventory: readonly InventoryEntry[];
+  readonly definition: StoredDefinition | undefined;
+  readonly createdAt: number;
+  readonly lastActiveAt: number;
+}
+
+export type NewEnvironment = Pick<
+  EnvironmentRecord,
+  "id" | "person" | "repository" | "branch" | "login" | "fromBranch" | "hostname" | "inventory"
+>;
+
+/** What may be given to a new environment. */
+export interface Allowance {
+  /** Environments of one person that may be present at once. */
+  readonly perPerson: number;
+  readonly firstUid: number;
+  readonly uidCount: number;
+}
+
+export type Added =
+  | { readonly outcome: "added" | "exists"; readonly record: EnvironmentRecord }
+  /** Nothing was added: these are what the person has, longest unused first. */
+  | { readonly outcome: "limit"; readonly present: readonly EnvironmentRecord[] };
+
+export interface Filter {
+  readonly person?: string;
+  readonly repository?: string;
+  readonly desired?: "present" | "absent";
+}
+
+/** What may change in a record. `null` clears. */
+export interface Changes {
+  readonly desired?: "absent";
+  readonly power?: EnvironmentRecord["power"];
+  readonly conditions?: readonly EnvironmentCondition[];
+  readonly inventory?: readonly InventoryEntry[];
+  readonly definition?: StoredDefinition | null;
+  /** Never moves backwards. */
+  readonly lastActiveAt?: number;
+}
+
+export interface Environments {
+  /**
+   * Adds a record unless the place is taken or the person has enough, in one transaction.
+   *
+   * @throws {Fault} `machine.full` when no uid is free
+   */
+  add(environment: NewEnvironment, allowance: Allowance): Promise<Added>;
+  /** The record to be present with this exact login. */
+  findByLogin(person: string, login: string): Promise<EnvironmentRecord | undefined>;
+  /** The record to be present of this place. */
+  findByPlace(person: string, repository: string, branch: string): Promise<EnvironmentRecord | undefined>;
+  find(id: string): Promise<EnvironmentRecord | undefined>;
+  /** By person, then login. */
+  list(filter?: Filter): Promise<EnvironmentRecord[]>;
+  /** Begins an operation in place of any other, and returns its fence: from now on only its holder may write. */
+  begin(id: string, operation: Operation): Promise<number>;
+  /** Writes under a fence. `false` when a newer operation has begun or the record is gone; then nothing is written. */
+  update(id: string, fence: number, changes: Changes): Promise<boolean>;
+  /** Writes as `update` does and ends the operation. */
+  end(id: string, fence: number, changes: Changes): Promise<boolean>;
+  /** Writes what was observed, unless an operation is in flight. */
+  observe(id: string, changes: Changes): Promise<boolean>;
+  /** Notes activity. Never moves backwards. */
+  touch(id: string, at: number): Promise<void>;
+  /** Deletes a record, under its fence, and lets its uid be used again after all others. */
+  remove(id: string, fence: number): Promise<boolean>;
+}
+
+export function makeEnvironmentQueries(database: Kysely<Tables>, clock: Clock): Environments {
+  const first = async (where: Partial<EnvironmentRow>): Promise<EnvironmentRecord | undefined> => {
+    const row = await selectWhere(database, where).executeTakeFirst();
+    return row === undefined ? undefined : toRecord(row);
+  };
+  return {
+    add: (environment, allowance) =>
+      database.transaction().execute((transaction) => add(transaction, environment, allowance, clock.now())),
+    findByLogin: (person, login) => first({ person, login, desired: "present" }),
+    findByPlace: (person, repository, branch) => first({ person, repository, branch, desired: "present" }),
+    find: (id) => first({ id }),
+    list: async (filter = {}) => {
+      const rows = await selectWhere(database, filter).orderBy("person").orderBy("login").execute();
+      return rows.map(toRecord);
+    },
+    begin: async (id, operation) => {
+      const row = await database
+        .updateTable("environments")
+        .set((expression) => ({ operation, fence: expression("fence", "+", 1) }))
+        .where("id", "=", id)
+        .returning("fence")
+        .executeTakeFirst();
+      if (row === undefined) throw new Fault("environment.absent", `Cannot begin ${operation} "${id}": no such record`);
+      return row.fence;
+    },
+    update: (id, fence, changes) => write(database, id, { fence }, toColumns(changes)),
+    end: (id, fence, changes) => write(database, id, { fence }, { ...toColumns(changes), operation: null }),
+    observe: (id, changes) => write(database, id, { operation: null }, toColumns(changes)),
+    touch: async (id, at) => {
+      await write(database, id, {}, toColumns({ lastActiveAt: at }));
+    },
+    remove: (id, fence) => database.transaction().execute((transaction) => remove(transaction, id, fence, clock.now())),
+  };
+}
+
+function selectWhere(database: Kysely<Tables>, where: Partial<EnvironmentRow>) {
+  let query = database.selectFrom("environments").selectAll();
+  for (const column of ["id", "person", "repository", "branch", "login", "desired"] as const) {
+    const value = where[column];
+    if (value !== undefined) query = query.where(column, "=", value);
+  }
+  return query;
+}
+
+async function add(
+  transaction: Transaction<Tables>,
+  environment: NewEnvironment,
+  allowance: Allowance,
+  now: number,
+): Promise<Added> {
+  const { person, repository, branch } = environment;
+  const rows = await selectWhere(transaction, { person, desired: "present" }).orderBy("last_active_at").execute();
+  const taken = rows.find((row) => row.repository === repository && row.branch === branch);
+  if (taken !== undefined) return { outcome: "exists", record: toRecord(taken) };
+  if (rows.length >= allowance.perPerson) return { outcome: "limit", present: rows.map(toRecord) };
+  const row: EnvironmentRow = {
+    id: environment.id,
+    person,
+    repository,
+    branch,
+    login: environment.login,
+    from_branch: environment.fromBranch ?? null,
+    uid: await takeUid(transaction, allowance),
+    hostname: environment.hostname,
+    desired: "present",
+    power: "sleeping",
+    operation: null,
+    fence: 0,
+    conditions: "[]",
+    inventory: JSON.stringify(environment.inventory),
+    definition: null,
+    created_at: now,
+    last_active_at: now,
+  };
+  await transaction.insertInto("environments").values(row).execute();
+  return { outcome: "added", record: toRecord(row) };
+}
+
+/** The lowest uid never used; when there is none, the one freed longest ago: files left behind meet no new owner soon. */
+async function takeUid(transaction: Transaction<Tables>, { firstUid, uidCount }: Allowance): Promise<number> {
+  const endUid = firstUid + uidCount;
+  const { rows } = await sql<{ uid: number }>`
+    with used as (select uid from environments union select uid from freed_uids)
+    select min(candidate) as uid
+    from (select ${firstUid} as candidate union select uid + 1 from used where uid >= ${firstUid}) as candidates
+    where candidate < ${endUid} and candidate not in (select uid from used)
+    having min(candidate) is not null`.execute(transaction);
+  const fresh = rows[0]?.uid;
+  if (fresh !== undefined) return fresh;
+  const freed = await transaction
+    .selectFrom("freed_uids")
+    .select("uid")
+    .where("uid", ">=", firstUid)
+    .where("uid", "<", endUid)
+    .orderBy("freed_at")
+    .orderBy("uid")
+    .limit(1)
+    .executeTakeFirst();
+  if (freed === undefined) {
+    throw new Fault("machine.full", `Cannot add an environment: all ${uidCount} uids from ${firstUid} are in use`);
+  }
+  await transaction.deleteFrom("freed_uids").where("uid", "=", freed.uid).execute();
+  return freed.uid;
+}
+
+async function remove(transaction: Transaction<Tables>, id: string, fence: number, now: number): Promise<boolean> {
+  const row = await transaction
+    .deleteFrom("environments")
+    .where("id", "=", id)
+    .where("fence", "=", fence)
+    .returning("uid")
+    .executeTakeFirst();
+  if (row === undefined) return false;
+  await transaction.insertInto("freed_uids").values({ uid: row.uid, freed_at: now }).execute();
+  return true;
+}
+
+async function write(
+  database: Kysely<Tables>,
+  id: string,
+  guard: { fence?: number; operation?: null },
+  columns: Updateable<EnvironmentRow>,
+): Promise<boolean> {
+  const { last_active_at: lastActiveAt, ...others } = columns;
+  let query = database.updateTable("environments").where("id", "=", id);
+  if (guard.fence !== undefined) query = query.where("fence", "=", guard.fence);
+  if (guard.operation === null) query = query.where("operation", "is", null);
+  const active = lastActiveAt === undefined ? {} : { last_active_at: latest(lastActiveAt) };
+  // "id = id" keeps the statement whole when there is nothing to write but the guard to ask.
+  const result = await query.set({ id, ...others, ...active }).executeTakeFirst();
+  return result.numUpdatedRows > 0n;
+}
+
+function latest(at: number) {
+  return sql<number>`case when last_active_at > ${at} then last_active_at else ${at} end`;
+}
+
+interface Columns {
+  desired?: "absent";
+  power?: EnvironmentRow["power"];
+  conditions?: string;
+  inventory?: string;
+  definition?: string | null;
+  last_active_at?: number;
+}
+
+function toColumns(changes: Changes): Columns {
+  const columns: Columns = {};
+  if (changes.desired !== undefined) columns.desired = changes.desired;
+  if (changes.power !== undefined) columns.power = changes.power;
+  if (changes.conditions !== undefined) columns.conditions = JSON.stringify(changes.conditions);
+  if (changes.inventory !== undefined) columns.inventory = JSON.stringify(changes.inventory);
+  if (changes.definition !== undefined) {
+    columns.definition = changes.definition === null ? null : JSON.stringify(changes.definition);
+  }
+  if (changes.lastActiveAt !== undefined) columns.last_active_at = changes.lastActiveAt;
+  return columns;
+}
+
+function toRecord(row: EnvironmentRow): EnvironmentRecord {
+  try {
+    return {
+      id: row.id,
+      person: row.person,
+      repository: row.repository,
+      branch: row.branch,
+      login: row.login,
+      fromBranch: row.from_branch ?? undefined,
+      uid: row.uid,
+      hostname: row.hostname,
+      desired: row.desired,
+      power: row.power,
+      operation: toOperation(row.operation),
+      fence: row.fence,
+      conditions: checkConditions(row.conditions),
+      inventory: checkInventory(row.inventory),
+      definition: row.definition === null ? undefined : checkStoredDefinition(row.definition),
+      createdAt: row.created_at,
+      lastActiveAt: row.last_active_at,
+    };
+  } catch (cause) {
+    throw new Fault("state.damaged", `Cannot read the record of environment "${row.id}": it has another shape`, {
+      cause,
+    });
+  }
+}
+
+const operations: readonly Operation[] = ["creating", "starting", "sleeping", "destroying"];
+
+function toOperation(text: string | null): Operation | undefined {
+  if (text === null) return undefined;
+  const operation = operations.find((known) => known === text);
+  if (operation === undefined) throw new Error(`Cannot read operation "${text}": not one of ${operations.join(", ")}`);
+  return operation;
+}

@@ -1,0 +1,85 @@
+/**
+ * Kysely on `node:sqlite`. Kysely's own SQLite dialect wants the shape of better-sqlite3, a native addon; this is the
+ * same few lines around `DatabaseSync`, which is built into Node.
+ *
+ * Used by `store.ts` alone. There is one connection; Kysely serialises its users, transactions included, since the
+ * adapter says that there is only one (`supportsMultipleConnections`).
+ *
+ * @module
+ */
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from "kysely";
+
+/** Statements kept prepared. Our queries are some twenty; the bound only guards against generated ones. */
+const KEPT_STATEMENTS = 100;
+
+/** Makes a dialect that speaks to an open database and closes it when Kysely is destroyed. */
+export function makeSqliteDialect(database: DatabaseSync): Dialect {
+  return {
+    createDriver: () => makeDriver(database),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createAdapter: () => new SqliteAdapter(),
+    createIntrospector: (kysely) => new SqliteIntrospector(kysely),
+  };
+}
+
+function makeDriver(database: DatabaseSync): Driver {
+  const connection = makeConnection(database);
+  const say = async (sql: string): Promise<void> => {
+    database.exec(sql);
+  };
+  return {
+    init: async () => undefined,
+    acquireConnection: async () => connection,
+    // IMMEDIATE takes the write lock at once: a transaction that reads first can then not fail at its first write.
+    beginTransaction: () => say("begin immediate"),
+    commitTransaction: () => say("commit"),
+    rollbackTransaction: () => say("rollback"),
+    releaseConnection: async () => undefined,
+    destroy: async () => {
+      database.close();
+    },
+  };
+}
+
+function makeConnection(database: DatabaseSync): DatabaseConnection {
+  const kept = new Map<string, StatementSync>();
+  const prepare = (sql: string): StatementSync => {
+    const known = kept.get(sql);
+    if (known !== undefined) return known;
+    const statement = database.prepare(sql);
+    if (kept.size < KEPT_STATEMENTS) kept.set(sql, statement);
+    return statement;
+  };
+  return {
+    executeQuery: async <R>(query: CompiledQuery): Promise<QueryResult<R>> => {
+      const statement = prepare(query.sql);
+      const values = query.parameters.map(checkValue);
+      if (statement.columns().length > 0) {
+        // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- Kysely's types say what the row is
+        return { rows: statement.all(...values) as R[] };
+      }
+      const { changes, lastInsertRowid } = statement.run(...values);
+      return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
+    },
+    streamQuery: () => {
+      throw new Error("Cannot stream a query: the SQLite dialect has no use for it");
+    },
+  };
+}
+
+function checkValue(value: unknown): SQLInputValue {
+  if (value === null || typeof value === "string" || typeof value === "number" || typeof value === "bigint")
+    return value;
+  if (value instanceof Uint8Array) return value;
+  throw new Error(`Cannot bind a ${typeof value}: SQLite takes null, strings, numbers and bytes`);
+}

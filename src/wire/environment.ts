@@ -1,0 +1,55 @@
+/**
+ * The parts of an environment's record that are stored as JSON: its conditions, the inventory of what exists outside
+ * the record, and the text of the definition that it was last started from.
+ *
+ * Written by `controller/`, checked by `store/` on the way in and out.
+ *
+ * @module
+ */
+import { z } from "zod";
+
+/** Something that is or is not so about an environment, since `at` (epoch ms). A type occurs at most once. */
+const Condition = z.strictObject({
+  /**
+   * `CheckedOut`, one of `onCreate`, `updateContent`, `postCreate` (lifecycle commands that run once), `Failed` (why the
+   * last start did not succeed) or `OverDisk`.
+   */
+  type: z.enum(["CheckedOut", "onCreate", "updateContent", "postCreate", "Failed", "OverDisk"]),
+  status: z.enum(["true", "false"]),
+  message: z.string(),
+  at: z.number(),
+});
+
+/** One outside object. `intended` is written before the call that makes it, `present` after. */
+const InventoryItem = z.strictObject({
+  /** `sandbox`: everything that the sandbox runtime keeps for one environment id. */
+  type: z.enum(["sandbox"]),
+  id: z.string(),
+  state: z.enum(["intended", "present"]),
+});
+
+/** The definition as it was read from the checkout: kept as text, so that a newer version of us reads it with newer eyes. */
+const DefinitionText = z.strictObject({ path: z.string(), text: z.string() });
+
+const Conditions = z.array(Condition);
+const Inventory = z.array(InventoryItem);
+
+export type EnvironmentCondition = Readonly<z.infer<typeof Condition>>;
+export type ConditionType = EnvironmentCondition["type"];
+export type InventoryEntry = Readonly<z.infer<typeof InventoryItem>>;
+export type StoredDefinition = Readonly<z.infer<typeof DefinitionText>>;
+
+/** Checks the stored text of conditions. Throws a ZodError or SyntaxError. */
+export function checkConditions(json: string): EnvironmentCondition[] {
+  return Conditions.parse(JSON.parse(json));
+}
+
+/** Checks the stored text of an inventory. Throws a ZodError or SyntaxError. */
+export function checkInventory(json: string): InventoryEntry[] {
+  return Inventory.parse(JSON.parse(json));
+}
+
+/** Checks the stored text of a definition. Throws a ZodError or SyntaxError. */
+export function checkStoredDefinition(json: string): StoredDefinition {
+  return DefinitionText.parse(JSON.parse(json));
+}
