@@ -1,0 +1,126 @@
+/**
+ * From a known person and the login they typed to a far side that is ready: the lobby, or the `sshd` of their
+ * environment. Everything slow happens here, before USERAUTH_SUCCESS, so no early byte is ever buffered or lost.
+ *
+ * Called by `connection.ts` alone.
+ *
+ * @module
+ */
+import type { Log } from "../base/log.ts";
+import type { Transport } from "../ssh/transport.ts";
+import { enterFar } from "./far.ts";
+import type { GatewayDeps, Person } from "./ports.ts";
+import type { Relay, Verdict, Wanted } from "./relay.ts";
+import type { Side } from "./side.ts";
+
+export interface AdmitRequest {
+  readonly id: string;
+  readonly person: Person;
+  readonly login: string;
+  readonly log: Log;
+  readonly transport: Transport;
+  /** Shows a line to the waiting person. */
+  readonly showLine: (line: string) => void;
+  /** Called when the far side is gone before the client. */
+  readonly onFarEnded: (reason: string) => void;
+}
+
+/** A far side, ready to be relayed to. */
+export interface Admitted {
+  readonly far: Side;
+  /** `undefined` for the lobby. */
+  readonly environment: string | undefined;
+  readonly judge: (wanted: Wanted) => Verdict;
+  readonly onOpened: (wanted: Wanted, verdict: Verdict) => void;
+  /** Lets the far side's messages flow into the relay. */
+  start(relay: Relay): void;
+  clientDrained(): void;
+  end(): Promise<void>;
+}
+
+/** Lets a person in. @throws {Fault} with the sentence for the person */
+export async function admit(deps: GatewayDeps, request: AdmitRequest, signal: AbortSignal): Promise<Admitted> {
+  return deps.lobby.isLobby(request.login) ? admitToLobby(deps, request) : admitToEnvironment(deps, request, signal);
+}
+
+function admitToLobby(deps: GatewayDeps, request: AdmitRequest): Admitted {
+  let relay: Relay | undefined;
+  const far = deps.lobby.open({
+    id: request.id,
+    person: request.person,
+    toClient: (payload) => {
+      relay?.fromFar(far, payload, Buffer.alloc(0));
+    },
+    onDrained: () => relay?.farDrained(),
+  });
+  return {
+    far,
+    environment: undefined,
+    judge: (wanted) =>
+      wanted.type === "session" ? { allowed: true } : { allowed: false, reason: "the lobby takes commands only; forward through an environment's login" },
+    onOpened: () => {},
+    start: (started) => {
+      relay = started;
+    },
+    clientDrained: () => {},
+    end: async () => {
+      far.end();
+    },
+  };
+}
+
+async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, signal: AbortSignal): Promise<Admitted> {
+  const environment = await deps.environments.enter({ person: request.person.name, login: request.login }, request.showLine, signal);
+  const reached = await environment.connect({ sessionId: request.id, login: request.login }, signal);
+  const links: (() => void)[] = [];
+  let relay: Relay | undefined;
+  try {
+    const far = await enterFar(
+      reached,
+      {
+        key: deps.gatewayKey,
+        clock: deps.clock,
+        handler: {
+          message: (payload, body) => relay?.fromFar(far, payload, body),
+          drained: () => relay?.farDrained(),
+          ended: (ending) => {
+            if (!signal.aborted) request.log.warn("far.ended", { reason: ending.text, err: ending.cause });
+            request.onFarEnded("the environment ended this session");
+          },
+        },
+      },
+      signal,
+    );
+    links.push(deps.environments.onGone(environment.id, request.onFarEnded), environment.attached(request.id));
+    return {
+      far,
+      environment: environment.id,
+      judge: (wanted) => environment.judge(wanted),
+      onOpened: (wanted, verdict) => {
+        auditOpened(deps, request, wanted, verdict);
+      },
+      start: (started) => {
+        relay = started;
+      },
+      clientDrained: () => relay?.clientDrained(),
+      end: async () => {
+        for (const unlink of links) unlink();
+        await reached.end();
+        far.destroy("the client's connection ended");
+      },
+    };
+  } catch (error) {
+    await reached.end();
+    throw error;
+  }
+}
+
+function auditOpened(deps: GatewayDeps, request: AdmitRequest, wanted: Wanted, verdict: Verdict): void {
+  deps.metrics.channelOpened(wanted.type, verdict.allowed);
+  const what = wanted.path ?? (wanted.host === undefined ? "" : `${wanted.host}:${wanted.port}`);
+  const common = { session: request.id, what: `${wanted.type} ${what}`.trim() };
+  const event = verdict.allowed ? { type: "channel.opened" as const, ...common } : { type: "request.refused" as const, ...common, reason: verdict.reason };
+  deps.audit.append(event).catch((error: unknown) => {
+    request.log.error("audit.failed", error);
+  });
+}

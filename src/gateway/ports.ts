@@ -1,0 +1,76 @@
+/**
+ * What the gateway needs of others, in its own words. `cmd/` hands in the real ones; tests hand in theirs.
+ *
+ * @module
+ */
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { SigningKey } from "../ssh/private-keys.ts";
+import type { AuditEvent } from "../wire/audit.ts";
+import type { Reached } from "./far.ts";
+import type { Wanted, Verdict } from "./relay.ts";
+import type { Sessions } from "./sessions.ts";
+import type { Side } from "./side.ts";
+import type { Metrics } from "./metrics.ts";
+
+/** Who a key belongs to. */
+export interface Person {
+  readonly name: string;
+  readonly admin: boolean;
+}
+
+/** An environment that takes connections. */
+export interface OpenEnvironment {
+  readonly id: string;
+  readonly login: string;
+  /** Opens one more way in; `end` hangs up on what runs in the foreground. */
+  connect(session: { sessionId: string; login: string }, signal: AbortSignal): Promise<Reached & { end(): Promise<void> }>;
+  /** Counts a session from now until the returned function is called. */
+  attached(sessionId: string): () => void;
+  /** Says whether a client may open this from or towards the environment. */
+  judge(wanted: Wanted): Verdict;
+}
+
+export interface Environments {
+  /**
+   * Finds or makes the environment that a login means for a person.
+   *
+   * @param report takes progress and warnings, one line each, for the person
+   * @throws {Fault} with the sentence for the person
+   */
+  enter(request: { person: string; login: string }, report: (line: string) => void, signal: AbortSignal): Promise<OpenEnvironment>;
+  /** Calls back when an environment is taken away. @returns a function that stops it */
+  onGone(environment: string, listener: (reason: string) => void): () => void;
+}
+
+/** Serves `slip@host`. */
+export interface Lobby {
+  isLobby(login: string): boolean;
+  /** Makes the far side of one session; its messages go to `toClient`. */
+  open(session: { id: string; person: Person; toClient: (payload: Buffer) => void; onDrained: () => void }): Side & { end(): void };
+}
+
+export interface Audit {
+  append(event: AuditEvent): Promise<void>;
+}
+
+/** Everything that all connections share. */
+export interface GatewayDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly audit: Audit;
+  readonly metrics: Metrics;
+  readonly sessions: Sessions;
+  /** Our host keys, the proving ones first; the rest are announced for rotation. */
+  readonly hostKeys: () => readonly SigningKey[];
+  /** The key we enter environments with. */
+  readonly gatewayKey: SigningKey;
+  readonly findByKey: (keyBlob: Buffer) => Person | undefined;
+  readonly environments: Environments;
+  readonly lobby: Lobby;
+  readonly limits: {
+    readonly loginGraceMs: number;
+    readonly keysPerConnection: number;
+    readonly sessionsPerPerson: number;
+  };
+}

@@ -1,0 +1,156 @@
+/**
+ * The server's half of public-key authentication (RFC 4252). A person is whoever the key of a *verified* signature
+ * belongs to: `onVerified` gets key and login from that one message, and nothing of earlier offers is kept
+ * (CVE-2024-45337 is what happens otherwise).
+ *
+ * @module
+ */
+import { Fault } from "../base/fault.ts";
+import { disconnectReason, message } from "./numbers.ts";
+import { readPublicKey, type PublicKey } from "./public-keys.ts";
+import type { Transport } from "./transport.ts";
+import { WireReader, WireWriter } from "./wire.ts";
+
+/** What a signature proved. */
+export interface Verified {
+  /** SSH user name of the very request that was signed. */
+  readonly login: string;
+  readonly keyBlob: Buffer;
+}
+
+export interface AuthServerOptions {
+  /** Says whether a key may be used at all. Must not depend on the login. */
+  readonly isKnown: (keyBlob: Buffer) => boolean;
+  /** Keys one connection may try. */
+  readonly keysMax: number;
+  /** Called once, when a signature of a known key has verified; ends in `succeed()` or a disconnect. */
+  readonly onVerified: (verified: Verified) => void;
+  /** Called for each key that is unknown or whose signature is wrong. */
+  readonly onFailed: (keyBlob: Buffer) => void;
+}
+
+/** Requests that name no key, such as `none`, one connection may make (guess: clients make one or two). */
+const OTHER_REQUESTS_MAX = 20;
+/** Longest login read; `policy/login.ts` takes far less. */
+const LOGIN_MAX_BYTES = 1_024;
+const SERVICE = "ssh-userauth";
+const NEXT_SERVICE = "ssh-connection";
+
+function violated(what: string): Fault {
+  return new Fault("protocol.violated", `Cannot authenticate the peer: ${what}`);
+}
+
+export class AuthServer {
+  readonly #transport: Transport;
+  readonly #options: AuthServerOptions;
+  #phase: "service" | "asking" | "verified" | "done" = "service";
+  #keysTried = 0;
+  #otherRequests = 0;
+  #lastOffer: Buffer | undefined;
+
+  constructor(transport: Transport, options: AuthServerOptions) {
+    this.#transport = transport;
+    this.#options = options;
+  }
+
+  /** Takes a message of the peer. @throws {Fault} `protocol.violated` when it has no place here */
+  take(payload: Buffer): void {
+    const number = payload[0];
+    if (this.#phase === "service" && number === message.serviceRequest) this.#takeService(payload);
+    else if (this.#phase === "asking" && number === message.userauthRequest) this.#takeRequest(payload);
+    else throw violated(`message ${number} while ${this.#phase}`);
+  }
+
+  /** Shows lines to the person before they are let in; they appear on the client's standard error. */
+  showBanner(text: string): void {
+    this.#transport.send(new WireWriter().byte(message.userauthBanner).string(text).string("").done());
+  }
+
+  /** Lets the peer in: its next messages are of the connection protocol. */
+  succeed(): void {
+    if (this.#phase !== "verified") throw new Error(`authentication cannot succeed while ${this.#phase}`);
+    this.#phase = "done";
+    this.#transport.send(Buffer.of(message.userauthSuccess));
+  }
+
+  #takeService(payload: Buffer): void {
+    const name = new WireReader(payload, 1).text();
+    if (name !== SERVICE) {
+      this.#transport.disconnect(disconnectReason.serviceNotAvailable, `the service ${JSON.stringify(name.slice(0, 40))} is not offered`);
+      return;
+    }
+    this.#phase = "asking";
+    this.#transport.send(new WireWriter().byte(message.serviceAccept).string(SERVICE).done());
+  }
+
+  #takeRequest(payload: Buffer): void {
+    const reader = new WireReader(payload, 1);
+    const login = reader.string();
+    const service = reader.text();
+    const method = reader.text();
+    if (login.length > LOGIN_MAX_BYTES) throw violated(`a user name of ${login.length} bytes`);
+    if (service !== NEXT_SERVICE || method !== "publickey") {
+      this.#otherRequests++;
+      if (this.#otherRequests > OTHER_REQUESTS_MAX) this.#tooMany();
+      else this.#fail();
+      return;
+    }
+    const isSigned = reader.boolean();
+    const algorithm = reader.text();
+    const keyBlob = reader.string();
+    const signature = isSigned ? reader.string() : undefined;
+    reader.end();
+    this.#takeKey({ login, algorithm, keyBlob, signature });
+  }
+
+  #takeKey(request: { login: Buffer; algorithm: string; keyBlob: Buffer; signature: Buffer | undefined }): void {
+    const { login, algorithm, keyBlob, signature } = request;
+    // An offer and the signature that follows it are one try.
+    if (this.#lastOffer?.equals(keyBlob) !== true) this.#keysTried++;
+    this.#lastOffer = signature === undefined ? Buffer.from(keyBlob) : undefined;
+    if (this.#keysTried > this.#options.keysMax) {
+      this.#tooMany();
+      return;
+    }
+    const key = this.#readKnown(keyBlob);
+    if (key === undefined || !key.algorithms.includes(algorithm)) {
+      this.#options.onFailed(keyBlob);
+      this.#fail();
+    } else if (signature === undefined) {
+      this.#transport.send(new WireWriter().byte(message.userauthPkOk).string(algorithm).string(keyBlob).done());
+    } else if (key.verifies(algorithm, signedData(this.#transport.sessionId, login, algorithm, keyBlob), signature)) {
+      this.#phase = "verified";
+      this.#options.onVerified({ login: login.toString("utf8"), keyBlob: Buffer.from(keyBlob) });
+    } else {
+      this.#options.onFailed(keyBlob);
+      this.#fail();
+    }
+  }
+
+  #readKnown(keyBlob: Buffer): PublicKey | undefined {
+    if (!this.#options.isKnown(keyBlob)) return undefined;
+    return readPublicKey(keyBlob);
+  }
+
+  #fail(): void {
+    this.#transport.send(new WireWriter().byte(message.userauthFailure).nameList(["publickey"]).boolean(false).done());
+  }
+
+  #tooMany(): void {
+    this.#transport.disconnect(disconnectReason.noMoreAuthMethods, `Too many keys tried, at most ${this.#options.keysMax}`);
+  }
+}
+
+/** What a client signs (RFC 4252 section 7). */
+export function signedData(sessionId: Buffer, login: Buffer, algorithm: string, keyBlob: Buffer): Buffer {
+  return new WireWriter()
+    .string(sessionId)
+    .byte(message.userauthRequest)
+    .string(login)
+    .string(NEXT_SERVICE)
+    .string("publickey")
+    .boolean(true)
+    .string(algorithm)
+    .string(keyBlob)
+    .done();
+}

@@ -1,0 +1,469 @@
+/**
+ * The SSH transport protocol over a byte stream, both roles (RFC 4253). It turns bytes into messages and messages into
+ * bytes, keeps the keys fresh and ends for exactly one reason. What the messages from 50 on mean is its handler's
+ * business.
+ *
+ * Memory is bounded: input by one packet and one read, output by what its users send after `isFull` turned true; they
+ * must stop then, until `drained()`.
+ *
+ * @module
+ */
+import type { Duplex } from "node:stream";
+import type { Clock } from "../base/clock.ts";
+import { Fault } from "../base/fault.ts";
+import {
+  makeBody,
+  makePlainOpener,
+  payloadOf,
+  plainSealer,
+  ciphers,
+  violated,
+  type Opener,
+  type Sealer,
+} from "./ciphers.ts";
+import { ourIdentification, readIdentification } from "./identification.ts";
+import { KeyExchange, type KexRole } from "./key-exchange.ts";
+import type { Agreement } from "./negotiate.ts";
+import { disconnectReason, message } from "./numbers.ts";
+import { signatureAlgorithms } from "./public-keys.ts";
+import { WireReader, WireWriter } from "./wire.ts";
+
+/** Why a transport ended: the first reason there was. */
+export interface Ending {
+  readonly by: "peer" | "us";
+  /** A sentence for the log; of a peer's DISCONNECT, what it said, escaped. */
+  readonly text: string;
+  /** What was thrown, where the peer broke the protocol or the stream failed. */
+  readonly cause?: unknown;
+}
+
+/** What a transport tells its user. Calls come one at a time, never from inside `send`. */
+export interface TransportHandler {
+  /** The first keys are in use. */
+  ready(): void;
+  /**
+   * A message numbered 5, 6 or 50 and up. Both views are the handler's to keep and change until it returns.
+   *
+   * @param payload the message
+   * @param body the padded packet around it, as `forward` takes it
+   */
+  message(payload: Buffer, body: Buffer): void;
+  /** `isFull` is false, and may have been true before. */
+  drained(): void;
+  /** The last call. */
+  ended(ending: Ending): void;
+}
+
+export interface TransportOptions {
+  readonly stream: Duplex;
+  readonly kex: KexRole;
+  readonly clock: Clock;
+  /** Bytes in one direction after which keys are renewed. @default 1 GiB (RFC 4253 section 9) */
+  readonly rekeyBytes?: number;
+  /** Age at which keys are renewed, in milliseconds. @default 1 hour (RFC 4253 section 9) */
+  readonly rekeyMs?: number;
+}
+
+/** Longest packet from a stranger: RFC 4253 section 6.1 asks for 35,000. */
+const STRANGER_PACKET_BYTES = 35_000;
+/** Longest packet afterwards: OpenSSH's `PACKET_MAX_SIZE`. */
+const PACKET_BYTES = 256 * 1_024;
+/** Exchanges a stranger may start; each costs us a signature. */
+const STRANGER_EXCHANGES = 3;
+/** An exchange that takes longer is given up, in milliseconds (guess: slow links need seconds). */
+const EXCHANGE_MS = 60_000;
+/** Bytes taken in one turn of the event loop before others get theirs (measured: 2 MiB cost others 4 ms). */
+const TURN_BYTES = 256 * 1_024;
+/** A read this long means that more is waiting: the size of libuv's buffer. */
+const FULL_READ_BYTES = 65_536;
+/** After this much on CTR with HMAC, a peer that also has GCM is moved to it: docs/decisions/0005. */
+const UPGRADE_BYTES = 1_024 * 1_024;
+/** Unsent output above which senders must wait; the kernel's own buffers come on top. */
+const FULL_BYTES = 512 * 1_024;
+/** How long the last bytes may take to leave, in milliseconds (guess). */
+const LINGER_MS = 2_000;
+
+const GCM_NAMES = [...ciphers].filter(([, spec]) => spec.mode === "gcm").map(([name]) => name);
+
+export class Transport {
+  readonly #options: TransportOptions;
+  readonly #stream: Duplex;
+  readonly #handler: TransportHandler;
+  readonly #isServer: boolean;
+  readonly #cancelTimers: (() => void)[] = [];
+
+  #input: Buffer = Buffer.alloc(0);
+  #kex: KeyExchange | undefined;
+  #sealer: Sealer = plainSealer;
+  #opener: Opener = makePlainOpener();
+  #sendSequence = 0;
+  #receiveSequence = 0;
+  #agreement: Agreement | undefined;
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  #isCorked = false;
+  #isTrusted = false;
+  #isReady = false;
+  #isPaused = false;
+  #isYielding = false;
+  #turnBytes = 0;
+  #bytesSinceKeys = 0;
+  #strangerExchanges = 0;
+  #stopWaiting: (() => void) | undefined;
+  #ending: Ending | undefined;
+  /** The peer's identification line, once it came. */
+  peerIdentification = "";
+
+  constructor(options: TransportOptions, handler: TransportHandler) {
+    this.#options = options;
+    this.#stream = options.stream;
+    this.#handler = handler;
+    this.#isServer = options.kex.role === "server";
+    this.#stream.on("data", (chunk: Buffer) => {
+      this.#take(chunk);
+    });
+    this.#stream.on("drain", () => {
+      this.#tellDrained();
+    });
+    this.#stream.on("end", () => {
+      this.#finish({ by: "peer", text: "the peer closed the connection" });
+    });
+    this.#stream.on("error", (cause) => {
+      this.#finish({ by: "peer", text: "the connection broke", cause });
+    });
+    this.#stream.on("close", () => {
+      this.#finish({ by: "peer", text: "the connection closed" });
+    });
+    this.#stream.write(`${ourIdentification}\r\n`);
+  }
+
+  /** Hash of the first exchange; only from `ready` on. */
+  get sessionId(): Buffer {
+    if (this.#kex?.sessionId === undefined) throw new Error("sessionId is read before the first exchange ended");
+    return this.#kex.sessionId;
+  }
+
+  /** What the keys in use were agreed with; only from `ready` on. */
+  get agreement(): Agreement {
+    if (this.#agreement === undefined) throw new Error("agreement is read before the first exchange ended");
+    return this.#agreement;
+  }
+
+  get hasEnded(): boolean {
+    return this.#ending !== undefined;
+  }
+
+  /** Whether senders must wait for `drained()`. */
+  get isFull(): boolean {
+    return this.#heldBytes > 0 || this.#stream.writableLength > FULL_BYTES;
+  }
+
+  /** Lifts the limits for strangers: the peer has proved who it is. */
+  trust(): void {
+    this.#isTrusted = true;
+  }
+
+  /** Sends a message, after an exchange under way if there is one. */
+  send(payload: Buffer): void {
+    if (this.#ending !== undefined) return;
+    if (this.#kex === undefined || this.#kex.holdsSending) this.#hold(payload);
+    else this.#seal(makeBody(payload, this.#sealer));
+  }
+
+  /**
+   * Sends a body that another transport opened, its padding as it is: no copy where both sides pad alike. `body` must
+   * not be changed afterwards.
+   */
+  forward(body: Buffer): void {
+    if (this.#ending !== undefined) return;
+    if (this.#kex === undefined || this.#kex.holdsSending || this.#sealer.padsLength || body.length % 16 !== 0) {
+      this.send(payloadOf(body));
+    } else {
+      this.#seal(body);
+    }
+  }
+
+  /** Takes no more input until `resume`; what was read already still comes. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    if (!this.#isYielding) this.#stream.resume();
+  }
+
+  /** Renews the keys now. */
+  rekey(): void {
+    if (this.#isReady && this.#ending === undefined) this.#startExchange();
+  }
+
+  /** Ends the connection with a DISCONNECT that says `text`. `reason` is one of RFC 4253 section 11.1. */
+  disconnect(reason: number, text: string, cause?: unknown): void {
+    if (this.#ending !== undefined) return;
+    const payload = new WireWriter().byte(message.disconnect).uint32(reason).string(text).string("").done();
+    this.#seal(makeBody(payload, this.#sealer));
+    this.#finish(cause === undefined ? { by: "us", text } : { by: "us", text, cause });
+  }
+
+  /** Ends the connection without a word. */
+  destroy(text: string): void {
+    this.#finish({ by: "us", text });
+    this.#stream.destroy();
+  }
+
+  #hold(payload: Buffer): void {
+    this.#held.push(payload);
+    this.#heldBytes += payload.length;
+  }
+
+  #write = (piece: Buffer): void => {
+    this.#stream.write(piece);
+  };
+
+  /** Pieces of all packets of one turn leave in one system call. */
+  #cork(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
+    this.#stream.cork();
+    process.nextTick(() => {
+      this.#isCorked = false;
+      this.#stream.uncork();
+    });
+  }
+
+  #seal(body: Buffer): void {
+    if (!this.#stream.writable) return;
+    this.#cork();
+    this.#sealer.seal(body, this.#sendSequence, this.#write);
+    this.#sendSequence = (this.#sendSequence + 1) >>> 0;
+    this.#bytesSinceKeys += body.length;
+  }
+
+  #take(chunk: Buffer): void {
+    if (this.#ending !== undefined) return;
+    this.#yieldTurn(chunk.length);
+    const input = this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]);
+    try {
+      const at = this.#takePackets(input, this.#kex === undefined ? this.#takeIdentification(input) : 0);
+      this.#input = at === input.length ? Buffer.alloc(0) : input.subarray(at);
+      this.#renewKeys();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    const reason =
+      error instanceof Fault && error.code === "protocol.unmatched"
+        ? disconnectReason.keyExchangeFailed
+        : disconnectReason.protocolError;
+    this.disconnect(reason, error instanceof Fault ? error.told : "internal error", error);
+  }
+
+  #takePackets(input: Buffer, from: number): number {
+    let at = from;
+    const maxBytes = this.#isTrusted ? PACKET_BYTES : STRANGER_PACKET_BYTES;
+    while (this.#kex !== undefined && !this.hasEnded) {
+      const body = this.#opener.open(input, at, this.#receiveSequence, maxBytes);
+      if (body === undefined) break;
+      at = this.#opener.next;
+      const sequence = this.#receiveSequence;
+      this.#receiveSequence = (sequence + 1) >>> 0;
+      this.#bytesSinceKeys += body.length;
+      this.#dispatch(payloadOf(body), body, sequence);
+    }
+    return at;
+  }
+
+  /** Lets other connections have their turn of the event loop when this one has more to read than fits in one. */
+  #yieldTurn(bytes: number): void {
+    this.#turnBytes = bytes < FULL_READ_BYTES ? 0 : this.#turnBytes + bytes;
+    if (this.#turnBytes < TURN_BYTES || this.#isYielding) return;
+    this.#isYielding = true;
+    this.#turnBytes = 0;
+    this.#stream.pause();
+    setImmediate(() => {
+      this.#isYielding = false;
+      if (!this.#isPaused) this.#stream.resume();
+    });
+  }
+
+  #takeIdentification(input: Buffer): number {
+    const found = readIdentification(input, this.#isServer ? "client" : "server");
+    if (found === undefined) return 0;
+    this.peerIdentification = found.line;
+    const identifications = this.#isServer
+      ? { client: found.line, server: ourIdentification }
+      : { client: ourIdentification, server: found.line };
+    this.#kex = new KeyExchange(this.#options.kex, identifications, {
+      sendNow: (payload) => {
+        this.#seal(makeBody(payload, this.#sealer));
+      },
+      startSealing: (sealer, agreement) => {
+        this.#startSealing(sealer, agreement);
+      },
+      startOpening: (opener) => {
+        this.#startOpening(opener);
+      },
+    });
+    this.#startExchange();
+    return found.next;
+  }
+
+  #startExchange(ciphersOffered?: readonly string[]): void {
+    if (this.#kex === undefined || this.#kex.isRunning) return;
+    this.#kex.start(ciphersOffered);
+    this.#watchExchange();
+  }
+
+  #watchExchange(): void {
+    this.#stopWaiting ??= this.#options.clock.after(EXCHANGE_MS, () => {
+      this.disconnect(disconnectReason.keyExchangeFailed, `the key exchange took longer than ${EXCHANGE_MS / 1_000} s`);
+    });
+  }
+
+  /** Renews keys that are used up, and moves bulk to the faster cipher. */
+  #renewKeys(): void {
+    if (!this.#isReady || this.#kex === undefined || this.#kex.isRunning) return;
+    if (this.#bytesSinceKeys >= (this.#options.rekeyBytes ?? 2 ** 30)) this.#startExchange();
+    else if (this.#bytesSinceKeys >= UPGRADE_BYTES && this.#mayUpgrade()) this.#startExchange(GCM_NAMES);
+  }
+
+  #mayUpgrade(): boolean {
+    const proposal = this.#kex?.peerProposal;
+    if (!this.#isServer || !this.#isTrusted || proposal === undefined) return false;
+    const hasGcm = (names: readonly string[]): boolean => names.some((name) => GCM_NAMES.includes(name));
+    const usesGcm = hasGcm([this.agreement.cipherToServer]) && hasGcm([this.agreement.cipherToClient]);
+    // Only OpenSSH: it is known to take a new exchange at any moment.
+    if (usesGcm || !this.peerIdentification.startsWith("SSH-2.0-OpenSSH_")) return false;
+    return hasGcm(proposal.cipherToServer) && hasGcm(proposal.cipherToClient);
+  }
+
+  #startSealing(sealer: Sealer, agreement: Agreement): void {
+    const isFirst = this.#agreement === undefined;
+    this.#sealer = sealer;
+    this.#agreement = agreement;
+    this.#bytesSinceKeys = 0;
+    if (this.#kex?.isStrict === true) this.#sendSequence = 0;
+    if (isFirst && this.#isServer && this.#kex?.wantsExtInfo === true) this.#seal(makeBody(writeExtInfo(), sealer));
+    const held = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    for (const payload of held) this.#seal(makeBody(payload, this.#sealer));
+    // Not at once: the handler must not be called from inside its own `send`.
+    if (held.length > 0) {
+      process.nextTick(() => {
+        this.#tellDrained();
+      });
+    }
+  }
+
+  #startOpening(opener: Opener): void {
+    this.#opener = opener;
+    if (this.#kex?.isStrict === true) this.#receiveSequence = 0;
+    this.#stopWaiting?.();
+    this.#stopWaiting = undefined;
+    if (this.#isReady) return;
+    this.#isReady = true;
+    this.#keepKeysYoung();
+    this.#handler.ready();
+  }
+
+  #keepKeysYoung(): void {
+    const rekeyMs = this.#options.rekeyMs ?? 3_600_000;
+    const cancel = this.#options.clock.after(rekeyMs, () => {
+      this.rekey();
+      this.#cancelTimers.length = 0;
+      this.#keepKeysYoung();
+    });
+    this.#cancelTimers.push(cancel);
+  }
+
+  #dispatch(payload: Buffer, body: Buffer, sequence: number): void {
+    const number = payload[0] ?? 0;
+    const kex = this.#kex;
+    if (kex === undefined) throw new Error("a packet is dispatched before the identification");
+    if (number >= message.kexInit && number < message.userauthRequest) {
+      this.#dispatchExchange(kex, payload, sequence);
+    } else if (number === message.disconnect) {
+      this.#takeDisconnect(payload);
+    } else if (kex.sessionId === undefined || !this.#isReady) {
+      // RFC 4253 section 7.1; under strict key exchange not even IGNORE may stand between.
+      if (kex.isStrict || number > message.debug) throw violated(`message ${number} in the first key exchange`);
+    } else if (number === message.ignore || number === message.debug || number === message.unimplemented) {
+      // nothing to do: RFC 4253 section 11
+    } else if (kex.holdsPeer) {
+      throw violated(`message ${number} between KEXINIT and NEWKEYS`);
+    } else if (number === message.ping) {
+      this.send(new WireWriter().byte(message.pong).string(new WireReader(payload, 1).string()).done());
+    } else if (number === message.extInfo || number === message.pong) {
+      // what a peer's EXT_INFO may say changes nothing here
+    } else if (number === message.serviceRequest || number === message.serviceAccept || isForHandler(number)) {
+      this.#handler.message(payload, body);
+    } else {
+      this.send(new WireWriter().byte(message.unimplemented).uint32(sequence).done());
+    }
+  }
+
+  #dispatchExchange(kex: KeyExchange, payload: Buffer, sequence: number): void {
+    if (payload[0] === message.kexInit) {
+      const isFirst = kex.finishedCount === 0;
+      if (!this.#isTrusted && ++this.#strangerExchanges > STRANGER_EXCHANGES) throw violated("too many key exchanges");
+      kex.take(payload);
+      // Whatever came before the first KEXINIT was injected (OpenSSH PROTOCOL section 1.10).
+      if (isFirst && kex.isStrict && sequence !== 0) throw violated("KEXINIT was not the first message");
+      this.#watchExchange();
+      return;
+    }
+    kex.take(payload);
+  }
+
+  #takeDisconnect(payload: Buffer): void {
+    const reader = new WireReader(payload, 1);
+    const reason = reader.uint32();
+    const text = JSON.stringify(reader.text().slice(0, 200));
+    this.#finish({ by: "peer", text: `the peer disconnected: ${reason} ${text}` });
+  }
+
+  #tellDrained(): void {
+    if (!this.isFull && this.#ending === undefined) this.#handler.drained();
+  }
+
+  /** Ends once, for the first reason; lets what was written leave, for a moment. */
+  #finish(ending: Ending): void {
+    if (this.#ending !== undefined) return;
+    this.#ending = ending;
+    this.#stopWaiting?.();
+    for (const cancel of this.#cancelTimers) cancel();
+    this.#held = [];
+    this.#input = Buffer.alloc(0);
+    if (!this.#stream.destroyed) {
+      this.#stream.resume(); // unread input would hold back the end
+      this.#stream.end();
+      const cancel = this.#options.clock.after(LINGER_MS, () => {
+        this.#stream.destroy();
+      });
+      this.#stream.once("close", cancel);
+    }
+    this.#handler.ended(ending);
+  }
+}
+
+/** Numbers of the authentication and connection protocols (RFC 4250 section 4.1.2). */
+function isForHandler(number: number): boolean {
+  return (number >= message.userauthRequest && number < 128) && number !== 0;
+}
+
+/** What the server can do beyond the base protocol (RFC 8308; `ping@openssh.com` is OpenSSH PROTOCOL section 1.9). */
+function writeExtInfo(): Buffer {
+  return new WireWriter()
+    .byte(message.extInfo)
+    .uint32(2)
+    .string("server-sig-algs")
+    .string(signatureAlgorithms.join(","))
+    .string("ping@openssh.com")
+    .string("0")
+    .done();
+}
