@@ -21,7 +21,7 @@ import { fileURLToPath } from "node:url";
  * @param {string} root
  * @returns {string | undefined}
  */
-export function staleBecause(root) {
+function staleBecause(root) {
   const record = join(root, "node_modules", ".package-lock.json");
   if (!existsSync(record)) return "they are not installed";
   const installed = JSON.parse(readFileSync(record, "utf8")).packages;

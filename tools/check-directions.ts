@@ -9,6 +9,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { z } from "zod";
 
 import { conclude, ROOT, sourceFiles } from "./source-files.ts";
@@ -29,7 +30,7 @@ const Report = z.object({
 /** Words every wrong import below `root`, and every file that the check failed to read. */
 export function wrongImports(root = ROOT): { complaints: string[]; readCount: number } {
   const folders = ["src", "test", "bench", "tools"].filter((folder) => existsSync(join(root, folder)));
-  const program = join(ROOT, "node_modules", "dependency-cruiser", "bin", "dependency-cruise.mjs");
+  const program = fileURLToPath(new URL("../../bin/dependency-cruise.mjs", import.meta.resolve("dependency-cruiser")));
   const config = join(ROOT, ".dependency-cruiser.cjs");
   const args = [program, "--config", config, "--output-type", "json", ...folders];
   const run = spawnSync(process.execPath, args, { cwd: root, encoding: "utf8", maxBuffer: 2 ** 28 });

@@ -20,7 +20,10 @@ const disableSaysWhy: Rule.RuleModule = {
       for (const comment of context.sourceCode.getAllComments()) {
         if (!/^\s*eslint-disable/.test(comment.value)) continue;
         if (/\s--\s+\S/.test(comment.value)) continue;
-        context.report({ loc: comment.loc ?? { line: 1, column: 0 }, messageId: "silent" });
+        // One that disables every rule disables this one too, from where it stands: so it is reported before any line.
+        const isBlanket = /^\s*eslint-disable\s*$/.test(comment.value);
+        const loc = isBlanket || !comment.loc ? { line: 0, column: 0 } : comment.loc;
+        context.report({ loc, messageId: "silent" });
       }
     },
   }),
@@ -44,7 +47,7 @@ const messageGrammar: Rule.RuleModule = {
       if (message === undefined) return;
       const text = textOf(message);
       if (/^[a-z]/.test(text.start)) context.report({ node: message, messageId: "capital" });
-      if (/[^.]\.$/.test(text.end)) context.report({ node: message, messageId: "stop" });
+      if (/(?<!\.)\.$/.test(text.end)) context.report({ node: message, messageId: "stop" });
       if (/[a-z]n't\b/i.test(text.all)) context.report({ node: message, messageId: "contraction" });
     },
   }),

@@ -1,0 +1,82 @@
+import { spawnSync } from "node:child_process";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+const LOCK = {
+  packages: {
+    "": { name: "sample" },
+    "node_modules/zod": { version: "4.0.0", integrity: "sha512-zod" },
+    "node_modules/node-other": { version: "26.0.0", integrity: "sha512-other", optional: true },
+  },
+};
+const INSTALLED = { packages: { "node_modules/zod": LOCK.packages["node_modules/zod"] } };
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "slipway-bootstrap-"));
+  for (const folder of ["tools", "bin", "node_modules/.bin"]) mkdirSync(join(root, folder), { recursive: true });
+  cpSync(join(import.meta.dirname, "bootstrap.mjs"), join(root, "tools/bootstrap.mjs"));
+  writeFileSync(join(root, "package-lock.json"), JSON.stringify(LOCK));
+  writeFileSync(join(root, "node_modules/.bin/node"), "");
+});
+afterEach(() => {
+  rmSync(root, { recursive: true });
+});
+
+function installed(record: unknown): void {
+  writeFileSync(join(root, "node_modules/.package-lock.json"), JSON.stringify(record));
+}
+
+/** Runs the bootstrap with an `npm` of ours. */
+function run(npm: string) {
+  writeFileSync(join(root, "bin/npm"), `#!/bin/sh\ncd ${root} && echo "$@" >> calls && echo "$PATH" > path\n${npm}\n`);
+  chmodSync(join(root, "bin/npm"), 0o755);
+  const path = [join(root, "node_modules/.bin"), join(root, "bin"), process.env["PATH"]].join(":");
+  return spawnSync(process.execPath, [join(root, "tools/bootstrap.mjs")], { encoding: "utf8", env: { PATH: path } });
+}
+
+const read = (name: string) => readFileSync(join(root, name), "utf8");
+
+test("bootstrap.mjs says and runs nothing when the packages are those of the lock file", () => {
+  installed(INSTALLED);
+  const { status, stderr, stdout } = run("");
+  expect({ status, stderr, stdout }).toEqual({ status: 0, stderr: "", stdout: "" });
+  expect(() => read("calls")).toThrow("ENOENT");
+});
+
+test("bootstrap.mjs installs on a clean clone in one line, with the machine's own Node", () => {
+  const { status, stderr } = run(`echo noise; echo '${JSON.stringify(INSTALLED)}' > node_modules/.package-lock.json`);
+  expect(stderr).toMatch(/^slipway: installing the locked npm packages \(they are not installed\) … \d+\.\d s\n$/);
+  expect(status).toBe(0);
+  expect(read("calls")).toBe("ci\n");
+  expect(read("path")).not.toContain("node_modules/.bin");
+});
+
+test.each([
+  ["another version", { version: "3.0.0", integrity: "sha512-zod" }],
+  ["other contents", { version: "4.0.0", integrity: "sha512-else" }],
+  ["nothing", undefined],
+])("bootstrap.mjs installs again when it finds %s of a package", (_, entry) => {
+  installed({ packages: { "node_modules/zod": entry } });
+  const { stderr } = run(`echo '${JSON.stringify(INSTALLED)}' > node_modules/.package-lock.json`);
+  expect(stderr).toContain("(zod is not the one of the lock file) … ");
+  expect(read("calls")).toBe("ci\n");
+});
+
+test("bootstrap.mjs shows all that npm said and stops when the install fails", () => {
+  const { status, stderr } = run("echo out; echo E404 >&2; exit 3");
+  expect(stderr).toContain("failed: npm ci ended with 3\n");
+  expect(stderr).toContain("out\n");
+  expect(stderr).toContain("E404\n");
+  expect(status).toBe(1);
+});
+
+test("bootstrap.mjs fails when the pinned Node is still missing after the install", () => {
+  installed(INSTALLED);
+  rmSync(join(root, "node_modules/.bin/node"));
+  const { status, stderr } = run("");
+  expect(stderr).toContain("failed: the pinned Node is missing\n");
+  expect(status).toBe(1);
+});
