@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Reporter, TestModule } from "vitest/node";
+import type { Reporter, TestCase, TestModule, TestSuite } from "vitest/node";
 
 /** What a run came to. */
 export interface Tally {
@@ -55,15 +55,24 @@ export function closingLines(tally: Tally): string[] {
 export class ClosingLine implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     const outcomes: Outcome[] = [];
-    let broken = unhandledErrors.length;
+    let otherFailureCount = unhandledErrors.length;
     for (const module of modules) {
-      const tests = [...module.children.allTests()].map((test) => test.result());
-      const failedTest = tests.some((result) => result.state === "failed");
-      if (!failedTest && !module.ok()) broken += 1; // failed to load, or in a hook
-      for (const result of tests) {
-        outcomes.push({ state: result.state, note: result.state === "skipped" ? result.note : undefined });
-      }
+      const ofModule = [...module.children.allTests()].map(outcomeOf);
+      const isTold = ofModule.some(({ state }) => state === "failed");
+      if (!isTold && !module.ok()) otherFailureCount += 1; // it did not load, or a hook failed after its tests
+      outcomes.push(...ofModule);
     }
-    process.stdout.write(`\n${closingLines(tallyOf(outcomes, broken)).join("\n")}\n`);
+    process.stdout.write(`\n${closingLines(tallyOf(outcomes, otherFailureCount)).join("\n")}\n`);
   }
+}
+
+/** Vitest calls a test skipped when the hook before it failed; to us it failed. */
+function outcomeOf(test: TestCase): Outcome {
+  const result = test.result();
+  if (result.state !== "skipped") return { state: result.state };
+  return result.note === undefined && hasBroken(test.parent) ? { state: "failed" } : result;
+}
+
+function hasBroken(parent: TestSuite | TestModule): boolean {
+  return parent.errors().length > 0 || (parent.type === "suite" && hasBroken(parent.parent));
 }
