@@ -130,7 +130,7 @@ export function makePlainOpener(): Opener {
       if (length > maxBytes || length < 5 || (length + 4) % 8 !== 0) throw violated(`a length of ${length}`);
       if (input.length - at < 4 + length) return undefined;
       this.next = at + 4 + length;
-      return input.subarray(at + 4, this.next);
+      return Buffer.from(input.subarray(at + 4, this.next)); // the input is gone when the turn ends
     },
   };
 }

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
@@ -23,6 +24,7 @@ import {
 } from "./ciphers.ts";
 import { ourIdentification, readIdentification } from "./identification.ts";
 import { KeyExchange, type KexRole } from "./key-exchange.ts";
+import { giveSlab, release, takeSlab, withJoined } from "./memory.ts";
 import type { Agreement } from "./negotiate.ts";
 import { disconnectReason, message } from "./numbers.ts";
 import { signatureAlgorithms } from "./public-keys.ts";
@@ -83,6 +85,7 @@ const FULL_BYTES = 512 * 1_024;
 /** How long the last bytes may take to leave, in milliseconds (guess). */
 const LINGER_MS = 2_000;
 
+const NOTHING = Buffer.alloc(0);
 const GCM_NAMES = [...ciphers].filter(([, spec]) => spec.mode === "gcm").map(([name]) => name);
 
 export class Transport {
@@ -92,7 +95,8 @@ export class Transport {
   readonly #isServer: boolean;
   readonly #cancelTimers: (() => void)[] = [];
 
-  #input: Buffer = Buffer.alloc(0);
+  /** The beginning of a packet that has not arrived whole. */
+  #input: Buffer = NOTHING;
   #kex: KeyExchange | undefined;
   #sealer: Sealer = plainSealer;
   #opener: Opener = makePlainOpener();
@@ -101,7 +105,9 @@ export class Transport {
   #agreement: Agreement | undefined;
   #held: Buffer[] = [];
   #heldBytes = 0;
-  #isCorked = false;
+  /** What this turn of the event loop has sealed so far; one write takes it all. */
+  #slab: Buffer | undefined;
+  #slabBytes = 0;
   #isTrusted = false;
   #isReady = false;
   #isPaused = false;
@@ -155,7 +161,7 @@ export class Transport {
 
   /** Whether senders must wait for `drained()`. */
   get isFull(): boolean {
-    return this.#heldBytes > 0 || this.#stream.writableLength > FULL_BYTES;
+    return this.#heldBytes > 0 || this.#stream.writableLength + this.#slabBytes > FULL_BYTES;
   }
 
   /** Lifts the limits for strangers: the peer has proved who it is. */
@@ -171,8 +177,8 @@ export class Transport {
   }
 
   /**
-   * Sends a body that another transport opened, its padding as it is: no copy where both sides pad alike. `body` must
-   * not be changed afterwards.
+   * Sends a body that another transport opened, its padding as it is: nothing is framed anew where both sides pad alike.
+   * `body` is gone afterwards.
    */
   forward(body: Buffer): void {
     if (this.#ending !== undefined) return;
@@ -180,6 +186,7 @@ export class Transport {
       this.send(payloadOf(body));
     } else {
       this.#seal(body);
+      release(body);
     }
   }
 
@@ -218,24 +225,41 @@ export class Transport {
     this.#heldBytes += payload.length;
   }
 
-  #write = (piece: Buffer): void => {
-    this.#stream.write(piece);
+  /** Gathers what is sealed in one turn, so that it leaves in one system call. */
+  readonly #write = (piece: Buffer): void => {
+    for (let at = 0; at < piece.length; ) {
+      if (this.#slab === undefined) {
+        this.#slab = takeSlab();
+        process.nextTick(this.#flush);
+      }
+      const copied = piece.copy(this.#slab, this.#slabBytes, at);
+      at += copied;
+      this.#slabBytes += copied;
+      if (this.#slabBytes === this.#slab.length) this.#flush();
+    }
+    release(piece);
   };
 
-  /** Pieces of all packets of one turn leave in one system call. */
-  #cork(): void {
-    if (this.#isCorked) return;
-    this.#isCorked = true;
-    this.#stream.cork();
-    process.nextTick(() => {
-      this.#isCorked = false;
-      this.#stream.uncork();
-    });
-  }
+  readonly #flush = (): void => {
+    const slab = this.#slab;
+    if (slab === undefined) return;
+    const filled = slab.subarray(0, this.#slabBytes);
+    this.#slab = undefined;
+    this.#slabBytes = 0;
+    if (!this.#stream.writable) return;
+    // A socket has copied the bytes to the kernel when it calls back; other streams may hand on the very buffer.
+    if (this.#stream instanceof Socket) {
+      this.#stream.write(filled, () => {
+        giveSlab(slab);
+      });
+    } else {
+      this.#stream.write(Buffer.from(filled));
+      giveSlab(slab);
+    }
+  };
 
   #seal(body: Buffer): void {
     if (!this.#stream.writable) return;
-    this.#cork();
     this.#sealer.seal(body, this.#sendSequence, this.#write);
     this.#sendSequence = (this.#sendSequence + 1) >>> 0;
     this.#bytesSinceKeys += body.length;
@@ -244,14 +268,18 @@ export class Transport {
   #take(chunk: Buffer): void {
     if (this.#ending !== undefined) return;
     this.#yieldTurn(chunk.length);
-    const input = this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]);
+    const rest = this.#input;
     try {
-      const at = this.#takePackets(input, this.#kex === undefined ? this.#takeIdentification(input) : 0);
-      this.#input = at === input.length ? Buffer.alloc(0) : input.subarray(at);
+      this.#input = withJoined(rest, chunk, (input) => {
+        const at = this.#takePackets(input, this.#kex === undefined ? this.#takeIdentification(input) : 0);
+        return at === input.length ? NOTHING : Buffer.from(input.subarray(at));
+      });
       this.#renewKeys();
     } catch (error) {
       this.#fail(error);
     }
+    release(rest);
+    if (this.#stream instanceof Socket) release(chunk); // it was read for us alone
   }
 
   #fail(error: unknown): void {
@@ -438,8 +466,9 @@ export class Transport {
     this.#stopWaiting?.();
     for (const cancel of this.#cancelTimers) cancel();
     this.#held = [];
-    this.#input = Buffer.alloc(0);
+    this.#input = NOTHING;
     if (!this.#stream.destroyed) {
+      this.#flush();
       this.#stream.resume(); // unread input would hold back the end
       this.#stream.end();
       const cancel = this.#options.clock.after(LINGER_MS, () => {

@@ -1,0 +1,54 @@
+/**
+ * Memory for bulk data. A gateway that moves 500 MB/s makes garbage at 2 GB/s if each packet's buffers are left to the
+ * collector, and then half of its time is collection (measured 2026-11-21: 3.5 s of processor time a GB, 1.9 s with
+ * what is here). So large buffers are given back at once, and output is gathered in slabs that are used again.
+ *
+ * @module
+ */
+
+/** Gives back the memory of a buffer that nobody will read again. Does nothing to one that shares its memory. */
+export function release(buffer: Buffer): void {
+  const memory = buffer.buffer;
+  if (buffer.length < RELEASE_FROM_BYTES || memory.byteLength !== buffer.length) return;
+  if (memory instanceof ArrayBuffer) memory.transfer(0);
+}
+
+/** Below this the collector is cheaper than the call (guess, from the cost of a detach: about 0.5 µs). */
+const RELEASE_FROM_BYTES = 8_192;
+
+/** Bytes of one slab: two full packets and some small ones. */
+const SLAB_BYTES = 128 * 1_024;
+/** Slabs kept for reuse, in all. */
+const SPARE_MAX = 64;
+const spare: Buffer[] = [];
+
+/** Takes a slab: a spare one, or a new one. */
+export function takeSlab(): Buffer {
+  return spare.pop() ?? Buffer.allocUnsafeSlow(SLAB_BYTES);
+}
+
+/** Gives a slab back. The caller must be the only one that still knows it. */
+export function giveSlab(slab: Buffer): void {
+  if (spare.length < SPARE_MAX) spare.push(slab);
+}
+
+let scratch: Buffer | undefined = Buffer.allocUnsafeSlow(512 * 1_024);
+
+/**
+ * Shows `use` the two pieces as one, and returns what it returns. What is shown is gone afterwards: whatever is to stay
+ * must be copied.
+ */
+export function withJoined<T>(first: Buffer, second: Buffer, use: (joined: Buffer) => T): T {
+  if (first.length === 0) return use(second);
+  const length = first.length + second.length;
+  const place = scratch;
+  if (place === undefined || length > place.length) return use(Buffer.concat([first, second]));
+  scratch = undefined; // in use: a call from inside `use` gets memory of its own
+  try {
+    first.copy(place, 0);
+    second.copy(place, first.length);
+    return use(place.subarray(0, length));
+  } finally {
+    scratch = place;
+  }
+}
