@@ -1,0 +1,168 @@
+/**
+ * Bare copies of the repositories on this machine, kept fresh by fetching what changed.
+ *
+ * Called by `controller/`. The checkouts of environments borrow the objects of a mirror, so nothing is ever removed from
+ * one: it does not collect garbage, and commits that a forced push left behind keep a ref of their own. A mirror can be
+ * read by every uid (environments see it read-only) and is written by one process.
+ *
+ * @module
+ */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import { Fault } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { clearLeftovers, type MirrorFiles, openMirrorFiles } from "./mirror-files.ts";
+import { type Origin, readOrigin } from "./origin.ts";
+
+/** After a fetch that failed, the mirror answers as it is for so long, rather than let each login wait for it (guess). */
+const AWAY_MS = 5_000;
+
+export interface MirrorsOptions {
+  /** The mirrors are in `mirrors/<repository>.git` below it. */
+  readonly stateDir: string;
+  /** Address of each repository by its name. */
+  readonly repositories: ReadonlyMap<string, string>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Environment variables of the service that git may need: `HOME` for the keys of ssh, `HTTPS_PROXY`. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** How fresh a mirror is. `stale`: the origin could not be asked, and this is the last that is known. */
+export interface Freshness {
+  readonly stale: boolean;
+  /** Epoch ms at which the origin was last asked with success; `undefined` when not since the service started. */
+  readonly askedAt: number | undefined;
+}
+
+export interface Mirrors {
+  /** Folder of the bare mirror; it exists once `refresh` has resolved. */
+  pathOf(repository: string): string;
+  /** Address of the origin without credentials. */
+  originUrlOf(repository: string): string;
+  /**
+   * Sees to it that what is known was asked at most `maxAgeMs` before this call (0: after it), or is reported as stale.
+   * Calls at the same time share a fetch; `signal` ends the waiting of this one alone.
+   *
+   * @throws {Fault} `repository.unreached` when there is no copy yet and the origin cannot be asked
+   */
+  refresh(repository: string, maxAgeMs: number, signal: AbortSignal): Promise<Freshness>;
+  /** Names of the branches as last fetched, by name; empty when never fetched. */
+  branches(repository: string): Promise<readonly string[]>;
+  /** The branch that HEAD of the origin names; `undefined` while the repository has no branch. */
+  defaultBranch(repository: string): Promise<string | undefined>;
+  /** Stops fetching. What waits is rejected. */
+  close(): Promise<void>;
+}
+
+/** Opens the mirrors and clears away what a killed process left half made. */
+export async function openMirrors(options: MirrorsOptions): Promise<Mirrors> {
+  const folder = join(options.stateDir, "mirrors");
+  // Others may pass: what they may read is for the modes of the mirrors to say.
+  await mkdir(folder, { recursive: true, mode: 0o755 });
+  await clearLeftovers(folder);
+  const closing = new AbortController();
+  const mirrors = new Map<string, Mirror>();
+  for (const [name, address] of options.repositories) {
+    const origin = readOrigin(address);
+    const files = openMirrorFiles({ ...options, path: join(folder, `${name}.git`), origin, signal: closing.signal });
+    mirrors.set(name, makeMirror({ ...options, name, origin, files }));
+  }
+  const find = (name: string): Mirror => {
+    const mirror = mirrors.get(name);
+    if (mirror === undefined)
+      throw new Error(`Cannot use the mirror of "${name}": the settings name no such repository`);
+    return mirror;
+  };
+  return {
+    pathOf: (repository) => find(repository).files.path,
+    originUrlOf: (repository) => find(repository).origin.url,
+    refresh: (repository, maxAgeMs, signal) => find(repository).refresh(maxAgeMs, signal),
+    branches: async (repository) => [...(await find(repository).files.branches()).keys()],
+    defaultBranch: (repository) => find(repository).files.defaultBranch(),
+    close: async () => {
+      closing.abort();
+      await Promise.allSettled([...mirrors.values()].map((mirror) => mirror.idle()));
+    },
+  };
+}
+
+interface MirrorOptions extends Pick<MirrorsOptions, "clock" | "log"> {
+  readonly name: string;
+  readonly origin: Origin;
+  readonly files: MirrorFiles;
+}
+
+type Mirror = ReturnType<typeof makeMirror>;
+
+function makeMirror({ name, origin, files, clock, log }: MirrorOptions) {
+  let askedAt: number | undefined;
+  let failedAt: number | undefined;
+  /** The fetch under way, and when it began: what it learns is as old as that. */
+  let running: { readonly startedAt: number; readonly done: Promise<Freshness> } | undefined;
+
+  const fetchOnce = async (startedAt: number): Promise<Freshness> => {
+    try {
+      await files.fetch();
+      askedAt = startedAt;
+      failedAt = undefined;
+      log.debug("mirror.fetched", { repository: name, tookMs: clock.now() - startedAt });
+      return { stale: false, askedAt };
+    } catch (cause) {
+      failedAt = clock.now();
+      if (!(await files.exists())) {
+        throw new Fault(
+          "repository.unreached",
+          `Cannot copy repository "${name}" from ${origin.url}: fetching failed`,
+          {
+            told: `repository ${name} cannot be fetched at the moment`,
+            cause,
+          },
+        );
+      }
+      log.warn("mirror.stale", { repository: name, askedAt, err: cause });
+      return { stale: true, askedAt };
+    }
+  };
+
+  const start = (): Promise<Freshness> => {
+    const startedAt = clock.now();
+    const done = fetchOnce(startedAt).finally(() => (running = undefined));
+    running = { startedAt, done };
+    return done;
+  };
+
+  const until = async (wantedAt: number): Promise<Freshness> => {
+    // Strictly later: a push may have come within the same millisecond.
+    if (askedAt !== undefined && askedAt > wantedAt) return { stale: false, askedAt };
+    if (failedAt !== undefined && clock.now() - failedAt < AWAY_MS && (await files.exists()))
+      return { stale: true, askedAt };
+    // One that began too early is waited for, then the next is shared by all who came meanwhile.
+    if (running !== undefined && running.startedAt < wantedAt) await running.done.catch(() => undefined);
+    return running === undefined ? start() : running.done;
+  };
+
+  return {
+    origin,
+    files,
+    refresh: (maxAgeMs: number, signal: AbortSignal) => unlessAborted(until(clock.now() - maxAgeMs), signal),
+    idle: async () => {
+      await running?.done;
+    },
+  };
+}
+
+/** Waits for a promise until the signal aborts; the work behind it goes on. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  promise.catch(() => undefined);
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason instanceof Error ? signal.reason : new Error("Aborted"));
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
