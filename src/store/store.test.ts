@@ -31,7 +31,7 @@ test("openStore() finds what was there before it was closed", async () => {
     const fence = await store.environments.begin("adamain", "starting");
     await store.environments.update("adamain", fence, {
       power: "running",
-      conditions: [{ type: "onCreate", status: "true", message: "", at: 5 }],
+      conditions: [{ type: "onCreateCommand", status: "true", message: "", at: 5 }],
       inventory: [{ type: "sandbox", id: "adamain", state: "present" }],
       definition: { path: ".devcontainer.json", text: "{}" },
     });
@@ -45,7 +45,7 @@ test("openStore() finds what was there before it was closed", async () => {
     power: "running",
     operation: "starting",
     fence: 1,
-    conditions: [{ type: "onCreate", status: "true", message: "", at: 5 }],
+    conditions: [{ type: "onCreateCommand", status: "true", message: "", at: 5 }],
     inventory: [{ type: "sandbox", id: "adamain", state: "present" }],
     definition: { path: ".devcontainer.json", text: "{}" },
   });

@@ -8,14 +8,23 @@
  */
 import { z } from "zod";
 
-/** Something that is or is not so about an environment, since `at` (epoch ms). A type occurs at most once. */
+/**
+ * Something that is or is not so about an environment, since `at` (epoch ms). A type occurs at most once.
+ *
+ * `CheckedOut`: its files are whole. A lifecycle command: `true` when it succeeded, `false` when it failed, absent while it
+ * has not ended; `postStartCommand` is about the present start. `OverDisk`: it occupies more than it should.
+ */
 const Condition = z.strictObject({
-  /**
-   * `CheckedOut`, one of `onCreate`, `updateContent`, `postCreate` (lifecycle commands that run once), `Failed` (why the
-   * last start did not succeed) or `OverDisk`.
-   */
-  type: z.enum(["CheckedOut", "onCreate", "updateContent", "postCreate", "Failed", "OverDisk"]),
+  type: z.enum([
+    "CheckedOut",
+    "onCreateCommand",
+    "updateContentCommand",
+    "postCreateCommand",
+    "postStartCommand",
+    "OverDisk",
+  ]),
   status: z.enum(["true", "false"]),
+  /** For people, when `status` alone does not say it. */
   message: z.string(),
   at: z.number(),
 });
