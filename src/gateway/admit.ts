@@ -49,9 +49,8 @@ function admitToLobby(deps: GatewayDeps, request: AdmitRequest): Admitted {
     id: request.id,
     person: request.person,
     toClient: (payload) => {
-      relay?.fromFar(far, payload, Buffer.alloc(0));
+      relay?.fromFar(far, payload);
     },
-    onDrained: () => relay?.farDrained(),
   });
   return {
     far,

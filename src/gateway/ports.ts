@@ -47,7 +47,7 @@ export interface Environments {
 export interface Lobby {
   isLobby(login: string): boolean;
   /** Makes the far side of one session; its messages go to `toClient`. */
-  open(session: { id: string; person: Person; toClient: (payload: Buffer) => void; onDrained: () => void }): Side & { end(): void };
+  open(session: { id: string; person: Person; toClient: (payload: Buffer) => void }): Side & { end(): void };
 }
 
 export interface Audit {

@@ -83,8 +83,8 @@ export class Relay {
     }
   }
 
-  /** Takes a message of a far side. @throws {Fault} `protocol.violated` */
-  fromFar(far: Side, payload: Buffer, body: Buffer): void {
+  /** Takes a message of a far side; one in this process has no `body`. @throws {Fault} `protocol.violated` */
+  fromFar(far: Side, payload: Buffer, body?: Buffer): void {
     const number = payload[0] ?? 0;
     if (number >= message.channelOpenConfirmation) this.#relayChannel("far", far, payload, body);
     else if (number === message.channelOpen) this.#openFromFar(far, payload, body);
@@ -123,7 +123,7 @@ export class Relay {
     far.forward(body);
   }
 
-  #openFromFar(far: Side, payload: Buffer, body: Buffer): void {
+  #openFromFar(far: Side, payload: Buffer, body: Buffer | undefined): void {
     const open = readOpen(payload);
     if (this.#channels.isFull || !this.#forwards.wasAsked(open.type, open.details)) {
       far.send(writeOpenFailure(open.sender, openFailure.prohibited, "the client has not asked for this"));
@@ -131,10 +131,10 @@ export class Relay {
     }
     const channel = this.#channels.open("far", open.sender, { type: open.type, far });
     payload.writeUInt32BE(channel.id, open.senderAt);
-    this.#client.forward(body);
+    pass(this.#client, payload, body);
   }
 
-  #relayChannel(from: End, side: Side | undefined, payload: Buffer, body: Buffer): void {
+  #relayChannel(from: End, side: Side | undefined, payload: Buffer, body: Buffer | undefined): void {
     const number = payload[0] ?? 0;
     if (payload.length < 5) throw new Fault("protocol.violated", `Cannot relay message ${number}: it is too short`);
     const id = payload.readUInt32BE(1);
@@ -144,7 +144,7 @@ export class Relay {
         : this.#channels.findOpen(id, from, side);
     this.#note(from, number, channel, payload);
     payload.writeUInt32BE(from === "client" ? channel.farId : channel.clientId, 1);
-    (from === "client" ? channel.far : this.#client).forward(body);
+    pass(from === "client" ? channel.far : this.#client, payload, body);
   }
 
   /** Keeps our own books of a message before it goes on. */
@@ -197,6 +197,12 @@ export class Relay {
     if (type === "auth-agent-req@openssh.com") this.#forwards.askAgent();
     else if (STARTS.has(type)) this.#options.onOpened({ type }, { allowed: true });
   }
+}
+
+/** Sends a message on, in the packet it came in where there is one. */
+function pass(to: Side, payload: Buffer, body: Buffer | undefined): void {
+  if (body === undefined) to.send(payload);
+  else to.forward(body);
 }
 
 /** Takes the confirming end's number and puts ours in its place. */

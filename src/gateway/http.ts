@@ -1,0 +1,69 @@
+/**
+ * The pages for machines: `/metrics` for Prometheus, `/healthz` (the process answers), `/readyz` (it takes logins).
+ *
+ * Called by `cmd/`.
+ *
+ * @module
+ */
+import { createServer, type ServerResponse } from "node:http";
+import { Fault } from "../base/fault.ts";
+import type { Address } from "./listener.ts";
+import type { Metrics } from "./metrics.ts";
+
+export interface HttpOptions {
+  readonly address: Address;
+  readonly metrics: Metrics;
+  /** Why no logins are taken now, or `undefined` when they are. */
+  readonly unready: () => string | undefined;
+}
+
+/** Opens the HTTP listener. @throws {Fault} `settings.invalid` when the address cannot be listened on */
+export async function openHttp(options: HttpOptions): Promise<{ port: number } & AsyncDisposable> {
+  const { host, port } = options.address;
+  const server = createServer({ requestTimeout: 10_000 }, (request, response) => {
+    const path = new URL(request.url ?? "/", "http://localhost").pathname;
+    if (request.method !== "GET" && request.method !== "HEAD") answer(response, 405, "only GET\n");
+    else if (path === "/healthz") answer(response, 200, "ok\n");
+    else if (path === "/readyz") answerReady(response, options.unready());
+    else if (path === "/metrics") answerMetrics(response, options.metrics);
+    else answer(response, 404, "there are /metrics, /healthz and /readyz\n");
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  server.once("error", (cause) => {
+    const text = `Cannot listen on ${host}:${port} for HTTP: ${cause.message}`;
+    reject(new Fault("settings.invalid", text, { told: text, cause }));
+  });
+  server.listen({ host, port }, () => {
+    resolve(undefined);
+  });
+  await promise;
+  const bound = server.address();
+  if (bound === null || typeof bound === "string") throw new Error("a TCP server has an address");
+  return {
+    port: bound.port,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((closed) => server.close(closed));
+    },
+  };
+}
+
+function answer(response: ServerResponse, status: number, text: string, type = "text/plain; charset=utf-8"): void {
+  response.writeHead(status, { "content-type": type }).end(text);
+}
+
+function answerReady(response: ServerResponse, unready: string | undefined): void {
+  if (unready === undefined) answer(response, 200, "ready\n");
+  else answer(response, 503, `${unready}\n`);
+}
+
+function answerMetrics(response: ServerResponse, metrics: Metrics): void {
+  metrics.registry.metrics().then(
+    (text) => {
+      answer(response, 200, text, metrics.registry.contentType);
+    },
+    () => {
+      answer(response, 500, "the metrics could not be read\n");
+    },
+  );
+}

@@ -1,0 +1,239 @@
+/**
+ * The commands of the lobby, `ssh slip@host <command>`, as data: help, usage and what they do in one place.
+ *
+ * Called by `lobby.ts`.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+import { Fault } from "../../base/fault.ts";
+import type { EnvironmentRow, SessionRow } from "../../wire/lobby.ts";
+import type { Person } from "../ports.ts";
+import type { Session, Sessions } from "../sessions.ts";
+
+/** Whose environment a command is about. */
+export interface EnvironmentRef {
+  readonly person: string;
+  readonly login: string;
+}
+
+/** What the lobby needs of the environments. `controller/` has them. */
+export interface LobbyEnvironments {
+  /** Those of one person, or all. */
+  list(person: string | undefined): Promise<EnvironmentRow[]>;
+  /** Makes an environment without entering it. @returns its login */
+  create(
+    request: { person: string; repository: string; branch: string; from?: string },
+    report: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<string>;
+  /** @throws {Fault} `environment.unsaved` listing the work that would be lost, unless `force` */
+  remove(ref: EnvironmentRef, options: { force: boolean; by: string }): Promise<void>;
+  readLog(ref: EnvironmentRef): Promise<string>;
+}
+
+/** One call of a command. */
+export interface Call {
+  readonly person: Person;
+  /** Arguments that are no options, as many as the usage names. */
+  readonly args: readonly string[];
+  readonly options: Readonly<Record<string, string | boolean | undefined>>;
+  readonly environments: LobbyEnvironments;
+  readonly sessions: Sessions;
+  /** Writes to standard output; a line end is added. */
+  readonly print: (line: string) => void;
+  /** Writes to standard error. */
+  readonly tell: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+interface Option {
+  readonly type: "boolean" | "string";
+  readonly summary: string;
+  readonly value?: string;
+}
+
+export interface LobbyCommand {
+  readonly name: string;
+  /** Names of the arguments, all of them required. */
+  readonly args: readonly string[];
+  readonly summary: string;
+  readonly options: Readonly<Record<string, Option>>;
+  run(call: Call): Promise<void>;
+}
+
+const JSON_OPTION: Option = { type: "boolean", summary: "print JSON" };
+const PERSON_OPTION: Option = { type: "string", value: "name", summary: "of this person (administrators)" };
+
+/** Everything the lobby can do, in the order of the help. */
+export const lobbyCommands: readonly LobbyCommand[] = [
+  {
+    name: "ls",
+    args: [],
+    summary: "list your environments",
+    options: { all: { type: "boolean", summary: "of everybody (administrators)" }, json: JSON_OPTION },
+    run: async (call) => {
+      const all = call.options["all"] === true;
+      if (all) mustBeAdmin(call.person, "list everybody's environments");
+      const rows = await call.environments.list(all ? undefined : call.person.name);
+      printRows(call, rows, (row) => [row.login, row.phase, row.power, `${row.sessionCount}`, row.lastActiveAt, row.person]);
+    },
+  },
+  {
+    name: "new",
+    args: ["repository", "branch"],
+    summary: "make an environment; a branch that does not exist yet begins at --from",
+    options: { from: { type: "string", value: "branch", summary: "start the new branch here" }, json: JSON_OPTION },
+    run: async (call) => {
+      const [repository = "", branch = ""] = call.args;
+      const from = call.options["from"];
+      const request = { person: call.person.name, repository, branch, ...(typeof from === "string" ? { from } : {}) };
+      const login = await call.environments.create(request, call.tell, call.signal);
+      printOne(call, { login }, login);
+    },
+  },
+  {
+    name: "rm",
+    args: ["login"],
+    summary: "remove an environment with all its files",
+    options: {
+      force: { type: "boolean", summary: "even when work in it is not pushed" },
+      person: PERSON_OPTION,
+      json: JSON_OPTION,
+    },
+    run: async (call) => {
+      const ref = refOf(call);
+      await call.environments.remove(ref, { force: call.options["force"] === true, by: call.person.name });
+      printOne(call, { removed: ref.login }, `removed ${ref.login}`);
+    },
+  },
+  {
+    name: "who",
+    args: [],
+    summary: "list live sessions",
+    options: { json: JSON_OPTION },
+    run: async (call) => {
+      const seen = call.sessions.all().filter((session) => maySee(call.person, session));
+      printRows(call, seen.map(rowOf), (row) => [row.id, row.person, row.login, row.from, row.since, row.lastInputAt, row.client]);
+    },
+  },
+  {
+    name: "kill",
+    args: ["session"],
+    summary: "end a live session",
+    options: { json: JSON_OPTION },
+    run: async (call) => {
+      const id = call.args[0] ?? "";
+      const session = call.sessions.find(id);
+      if (session === undefined || !maySee(call.person, session)) {
+        const told = `there is no session ${JSON.stringify(id)}; "who" lists them`;
+        throw new Fault("session.absent", `Cannot end session ${id}: none of ${call.person.name}'s`, { told });
+      }
+      session.end(`this session was ended by ${call.person.name}`);
+      printOne(call, { killed: id }, `killed ${id}`);
+    },
+  },
+  {
+    name: "log",
+    args: ["login"],
+    summary: "print the start-up and service output of an environment",
+    options: { person: PERSON_OPTION, json: JSON_OPTION },
+    run: async (call) => {
+      const text = await call.environments.readLog(refOf(call));
+      printOne(call, { log: text }, text.replace(/\n$/, ""));
+    },
+  },
+  {
+    name: "help",
+    args: [],
+    summary: "print this",
+    options: { json: JSON_OPTION },
+    run: async (call) => {
+      printOne(call, { commands: lobbyCommands.map(({ name, summary }) => ({ name, usage: usageOf(name), summary })) }, helpText());
+    },
+  },
+];
+
+function mustBeAdmin(person: Person, act: string): void {
+  if (person.admin) return;
+  const text = `Cannot ${act}: ${person.name} is no administrator`;
+  throw new Fault("grant.absent", text, { told: `only administrators may ${act}` });
+}
+
+function maySee(person: Person, session: Session): boolean {
+  return person.admin || session.person === person.name;
+}
+
+function refOf(call: Call): EnvironmentRef {
+  const person = call.options["person"];
+  if (typeof person !== "string") return { person: call.person.name, login: call.args[0] ?? "" };
+  mustBeAdmin(call.person, "touch environments of others");
+  return { person, login: call.args[0] ?? "" };
+}
+
+function rowOf(session: Session): SessionRow {
+  const { id, person, login, from, client, bytesFromClient, bytesToClient, channelCount } = session;
+  const iso = (at: number): string => new Date(at).toISOString();
+  return {
+    id,
+    person,
+    login,
+    from,
+    client,
+    since: iso(session.since),
+    lastInputAt: iso(session.lastInputAt),
+    bytesFromClient,
+    bytesToClient,
+    channelCount,
+  };
+}
+
+function printRows<Row>(call: Call, rows: readonly Row[], cells: (row: Row) => readonly string[]): void {
+  if (call.options["json"] === true) call.print(JSON.stringify(rows, undefined, 2));
+  else for (const row of rows) call.print(cells(row).join("\t"));
+}
+
+function printOne(call: Call, value: unknown, text: string): void {
+  call.print(call.options["json"] === true ? JSON.stringify(value, undefined, 2) : text);
+}
+
+/** Reads the words of a command line. @throws {Fault} `usage.wrong` */
+export function readCommand(words: readonly string[]): { command: LobbyCommand } & Pick<Call, "args" | "options"> {
+  const [name = "help", ...rest] = words;
+  const command = lobbyCommands.find((candidate) => candidate.name === name);
+  if (command === undefined) throw wrong(`there is no command ${JSON.stringify(name)}; "help" lists them`);
+  const options = Object.fromEntries(Object.entries(command.options).map(([key, { type }]) => [key, { type }]));
+  try {
+    const parsed = parseArgs({ args: [...rest], options, allowPositionals: true, strict: true });
+    if (parsed.positionals.length !== command.args.length) throw wrong(`usage: ${usageOf(name)}`);
+    return { command, args: parsed.positionals, options: parsed.values as Call["options"] };
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw wrong(`usage: ${usageOf(name)}`);
+  }
+}
+
+function wrong(told: string): Fault {
+  return new Fault("usage.wrong", `Cannot run a lobby command: ${told}`, { told });
+}
+
+function usageOf(name: string): string {
+  const command = lobbyCommands.find((candidate) => candidate.name === name);
+  if (command === undefined) return name;
+  const args = command.args.map((arg) => `<${arg}>`);
+  const options = Object.entries(command.options).map(([key, { value }]) =>
+    value === undefined ? `[--${key}]` : `[--${key} <${value}>]`,
+  );
+  return [name, ...args, ...options].join(" ");
+}
+
+function helpText(): string {
+  const lines = lobbyCommands.flatMap(({ name, summary, options }) => [
+    `  ${usageOf(name)}`,
+    `      ${summary}`,
+    ...Object.entries(options)
+      .filter(([key]) => key !== "json")
+      .map(([key, option]) => `      --${key}: ${option.summary}`),
+  ]);
+  return ["ssh slip@host <command>; with --json for programs, tab-separated otherwise", "", ...lines].join("\n");
+}

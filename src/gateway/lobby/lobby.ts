@@ -1,0 +1,124 @@
+/**
+ * The lobby, `ssh slip@host …`: a far side in this process, so that the relay treats it like any other.
+ *
+ * Called by `admit.ts` through `ports.ts`.
+ *
+ * @module
+ */
+import { Fault, faults, toldOf } from "../../base/fault.ts";
+import type { Log } from "../../base/log.ts";
+import { payloadOf } from "../../ssh/ciphers.ts";
+import { message } from "../../ssh/numbers.ts";
+import { WireReader, WireWriter } from "../../ssh/wire.ts";
+import type { Lobby, Person } from "../ports.ts";
+import type { Sessions } from "../sessions.ts";
+import { readCommand, type LobbyEnvironments } from "./commands.ts";
+import { LOBBY_WINDOW_BYTES, SessionChannel, type RunCommand } from "./session-channel.ts";
+import { splitWords } from "./words.ts";
+
+export interface LobbyDeps {
+  readonly environments: LobbyEnvironments;
+  readonly sessions: Sessions;
+  readonly log: Log;
+}
+
+/** Makes the lobby. */
+export function makeLobby(deps: LobbyDeps): Lobby {
+  return {
+    isLobby: (login) => login.toLowerCase() === "slip",
+    open: (session) => {
+      const run = makeRunner(deps, session.person, deps.log.with({ session: session.id, person: session.person.name }));
+      return new LobbySide(session.toClient, run);
+    },
+  };
+}
+
+function makeRunner(deps: LobbyDeps, person: Person, log: Log): RunCommand {
+  return async (line, io, signal) => {
+    try {
+      const { command, args, options } = readCommand(splitWords(line));
+      log.info("lobby.command", { command: command.name });
+      await command.run({ ...deps, ...io, person, args, options, signal });
+      return 0;
+    } catch (error) {
+      if (error instanceof Fault) log.info("lobby.refused", { code: error.code, reason: error.message });
+      else log.error("lobby.failed", error);
+      io.tell(`slipway: ${toldOf(error)}`);
+      return error instanceof Fault ? faults[error.code].exit : 70; // EX_SOFTWARE
+    }
+  };
+}
+
+class LobbySide {
+  /** Its output is bounded by the client's windows. */
+  readonly isFull = false;
+  readonly #toClient: (payload: Buffer) => void;
+  readonly #run: RunCommand;
+  /** By the number that the relay gave them, which is ours as well. */
+  readonly #channels = new Map<number, SessionChannel>();
+
+  constructor(toClient: (payload: Buffer) => void, run: RunCommand) {
+    this.#toClient = toClient;
+    this.#run = run;
+  }
+
+  pause(): void {}
+
+  resume(): void {}
+
+  forward(body: Buffer): void {
+    this.send(payloadOf(body));
+  }
+
+  /** Takes a message that the relay has checked: its channel exists and is ours. */
+  send(payload: Buffer): void {
+    const reader = new WireReader(payload, 1);
+    switch (payload[0]) {
+      case message.globalRequest:
+        reader.string();
+        if (reader.boolean()) this.#toClient(Buffer.of(message.requestFailure));
+        return;
+      case message.channelOpen:
+        this.#open(reader);
+        return;
+      case message.channelWindowAdjust:
+        this.#channels.get(reader.uint32())?.addWindow(reader.uint32());
+        return;
+      case message.channelRequest:
+        this.#channels.get(reader.uint32())?.takeRequest(reader.text(), reader);
+        return;
+      case message.channelData:
+        this.#skip(reader.uint32(), reader.string().length);
+        return;
+      case message.channelClose:
+        this.#close(reader.uint32());
+        return;
+      default: // EOF and extended data say nothing to a command that reads nothing
+    }
+  }
+
+  end(): void {
+    for (const channel of this.#channels.values()) channel.close();
+    this.#channels.clear();
+  }
+
+  #open(reader: WireReader): void {
+    reader.string();
+    const id = reader.uint32();
+    const window = reader.uint32();
+    const packetBytes = reader.uint32();
+    const channel = new SessionChannel({ id, window, packetBytes, send: this.#toClient, run: this.#run });
+    this.#channels.set(id, channel);
+    const confirmation = new WireWriter().byte(message.channelOpenConfirmation).uint32(id).uint32(id);
+    this.#toClient(confirmation.uint32(LOBBY_WINDOW_BYTES).uint32(LOBBY_WINDOW_BYTES).done());
+  }
+
+  #skip(id: number, bytes: number): void {
+    this.#toClient(new WireWriter().byte(message.channelWindowAdjust).uint32(id).uint32(bytes).done());
+  }
+
+  #close(id: number): void {
+    this.#channels.get(id)?.close();
+    this.#channels.delete(id);
+  }
+}
