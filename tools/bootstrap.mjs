@@ -8,7 +8,8 @@
  * @module
  */
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -16,7 +17,7 @@ import { fileURLToPath } from "node:url";
  * Says why the packages below `root` are not those of the lock file, or `undefined` when they are.
  *
  * Compares with the record that npm leaves as the last act of an install, so an interrupted one does not pass. Packages
- * marked optional may be absent: they are for other kinds of machine.
+ * for other kinds of machine may be absent.
  *
  * @param {string} root
  * @returns {string | undefined}
@@ -28,22 +29,80 @@ function staleBecause(root) {
   const locked = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")).packages;
   for (const [path, wanted] of Object.entries(locked)) {
     const present = installed[path];
-    if (path === "" || (present === undefined && wanted.optional)) continue;
+    if (path === "" || (present === undefined && wanted.optional && !isForHere(wanted))) continue;
     if (present?.version !== wanted.version || present?.integrity !== wanted.integrity) {
       return `${path.replace(/^.*node_modules\//, "")} is not the one of the lock file`;
     }
   }
-  return existsSync(join(root, "node_modules", ".bin", "node")) ? undefined : "the pinned Node is missing";
+  return undefined;
 }
 
 /**
- * Runs `npm ci` in `root` on the machine's own Node: the pinned one is among what gets replaced.
+ * Says whether an optional package is meant for this kind of machine and no other.
+ *
+ * @param {{ os?: string | string[], cpu?: string | string[], libc?: string[] }} wanted
+ * @returns {boolean}
+ */
+function isForHere({ os, cpu, libc }) {
+  if (!os?.includes(process.platform) || !cpu?.includes(process.arch)) return false;
+  if (libc === undefined) return true;
+  process.report.excludeNetwork = true; // else it would look up names
+  const hasGlibc = process.report.getReport().header.glibcVersionRuntime !== undefined;
+  return libc.includes(hasGlibc ? "glibc" : "musl");
+}
+
+/**
+ * Sees to it that `node_modules/.bin/node` is the pinned Node. npm 10 makes that link for the package of this machine's
+ * kind of processor, then removes it with the package of another kind, which has a program of the same name (seen with
+ * npm 10.9.9; 11.19.1 and 12.2.0 leave it).
  *
  * @param {string} root
+ * @returns {boolean} whether it is there now
+ */
+function linkNode(root) {
+  const link = join(root, "node_modules", ".bin", "node");
+  if (existsSync(link)) return true;
+  const target = `node-linux-${process.arch}/bin/node`;
+  if (!existsSync(join(root, "node_modules", target))) return false;
+  rmSync(link, { force: true }); // one that leads nowhere
+  symlinkSync(join("..", target), link);
+  return true;
+}
+
+/**
+ * Runs `npm ci` in `root` until nothing is stale.
+ *
+ * First on the machine's own Node, since the pinned one is among what gets replaced. npm leaves out an optional package
+ * that does not want that Node (rolldown's on 18, without which vitest does not start); then once more on a copy of the
+ * pinned one.
+ *
+ * @param {string} root
+ * @returns {Promise<{ complaint: string | undefined, output: string }>}
+ */
+async function install(root) {
+  const first = await runNpm(root, "");
+  const pinned = join(root, "node_modules", ".bin", "node");
+  if (first.exitCode !== 0) return { complaint: `npm ci ended with ${first.exitCode}`, output: first.output };
+  if (!linkNode(root))
+    return { complaint: `no pinned Node for ${process.platform} ${process.arch}`, output: first.output };
+  if (staleBecause(root) === undefined) return { complaint: undefined, output: "" };
+  const folder = mkdtempSync(join(tmpdir(), "slipway-node-"));
+  copyFileSync(realpathSync(pinned), join(folder, "node"));
+  const second = await runNpm(root, folder);
+  rmSync(folder, { recursive: true });
+  if (second.exitCode !== 0) return { complaint: `npm ci ended with ${second.exitCode}`, output: second.output };
+  linkNode(root);
+  return { complaint: staleBecause(root), output: second.output };
+}
+
+/**
+ * @param {string} root
+ * @param {string} nodeFolder where `node` is; empty for the machine's own
  * @returns {Promise<{ exitCode: number, output: string }>}
  */
-function install(root) {
+function runNpm(root, nodeFolder) {
   const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => !folder.endsWith("node_modules/.bin"));
+  if (nodeFolder !== "") path.unshift(nodeFolder);
   const env = { ...process.env, PATH: path.join(delimiter) };
   return new Promise((resolve, reject) => {
     const npm = spawn("npm", ["ci"], { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
@@ -56,16 +115,14 @@ function install(root) {
 
 async function main() {
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
-  const because = staleBecause(root);
+  const because = staleBecause(root) ?? (linkNode(root) ? undefined : "the pinned Node is missing");
   if (because === undefined) return 0;
   const beganAt = Date.now();
   process.stderr.write(`slipway: installing the locked npm packages (${because}) … `);
-  const { exitCode, output } = await install(root);
-  const still = exitCode === 0 ? staleBecause(root) : `npm ci ended with ${exitCode}`;
-  process.stderr.write(
-    still === undefined ? `${((Date.now() - beganAt) / 1000).toFixed(1)} s\n` : `failed: ${still}\n${output}`,
-  );
-  return still === undefined ? 0 : 1;
+  const { complaint, output } = await install(root);
+  const tookS = ((Date.now() - beganAt) / 1000).toFixed(1);
+  process.stderr.write(complaint === undefined ? `${tookS} s\n` : `failed: ${complaint}\n${output}`);
+  return complaint === undefined ? 0 : 1;
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

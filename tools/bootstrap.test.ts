@@ -73,10 +73,36 @@ test("bootstrap.mjs shows all that npm said and stops when the install fails", (
   expect(status).toBe(1);
 });
 
-test("bootstrap.mjs fails when the pinned Node is still missing after the install", () => {
+test("bootstrap.mjs installs again on the pinned Node when the machine's own made npm leave a package out", () => {
+  const binding = { version: "1.0.0", optional: true, os: ["linux"], cpu: [process.arch] };
+  writeFileSync(
+    join(root, "package-lock.json"),
+    JSON.stringify({ packages: { ...LOCK.packages, "node_modules/binding": binding } }),
+  );
+  const whole = { packages: { ...INSTALLED.packages, "node_modules/binding": binding } };
+  writeFileSync(join(root, "node_modules/.bin/node"), "the pinned one");
+  const { status, stderr } = run(`case "$PATH" in *slipway-node-*)
+  [ "$(cat "\${PATH%%:*}/node")" = "the pinned one" ] && echo '${JSON.stringify(whole)}' ;;
+*) echo '${JSON.stringify(INSTALLED)}' ;; esac > node_modules/.package-lock.json`);
+  expect(stderr).toMatch(/… \d+\.\d s\n$/);
+  expect(status).toBe(0);
+  expect(read("calls")).toBe("ci\nci\n");
+});
+
+test("bootstrap.mjs links the pinned Node where npm 10 lost the link, without installing again", () => {
+  installed(INSTALLED);
+  rmSync(join(root, "node_modules/.bin/node"));
+  mkdirSync(join(root, `node_modules/node-linux-${process.arch}/bin`), { recursive: true });
+  writeFileSync(join(root, `node_modules/node-linux-${process.arch}/bin/node`), "the pinned one");
+  const { status, stderr } = run("");
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  expect(read("node_modules/.bin/node")).toBe("the pinned one");
+});
+
+test("bootstrap.mjs fails when there is no pinned Node after the install", () => {
   installed(INSTALLED);
   rmSync(join(root, "node_modules/.bin/node"));
   const { status, stderr } = run("");
-  expect(stderr).toContain("failed: the pinned Node is missing\n");
+  expect(stderr).toContain(`failed: no pinned Node for linux ${process.arch}\n`);
   expect(status).toBe(1);
 });
