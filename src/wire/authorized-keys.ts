@@ -83,15 +83,16 @@ export function readAuthorizedKey(line: string): AuthorizedKey | Wrong {
   return { type, blob: base64, comment: comment.join(" ").replace(/\p{C}/gu, "?") };
 }
 
-/** Lists the keys that two people have, by the names of the first and the later. */
+/** Lists the keys that two people have, by the names of the first and the later. What could not be read is `null`. */
 export function sharedKeys(
-  people: readonly { readonly name: string; readonly keys: readonly { readonly blob: string }[] }[],
+  people: readonly { readonly name: string; readonly keys: readonly ({ readonly blob: string } | null)[] }[],
 ): { readonly first: string; readonly later: string; readonly laterIndex: number }[] {
   const owners = new Map<string, string>();
   return people.flatMap(({ name, keys }) =>
-    keys.flatMap(({ blob }, laterIndex) => {
-      const first = owners.get(blob) ?? name;
-      owners.set(blob, first);
+    keys.flatMap((key, laterIndex) => {
+      if (key === null) return [];
+      const first = owners.get(key.blob) ?? name;
+      owners.set(key.blob, first);
       return first === name ? [] : [{ first, later: name, laterIndex }];
     }),
   );

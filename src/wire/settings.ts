@@ -1,0 +1,109 @@
+/**
+ * The settings of the service: what the rest of Slipway gets of `slipway.yaml`, with defaults filled in and units in the
+ * names. `settings-file.ts` says what may stand in the file.
+ *
+ * Called by `cmd/`. Paths are as written, relative to the file; what they lead to is read elsewhere.
+ *
+ * @module
+ */
+import { checkSettings as checkYaml } from "../base/settings.ts";
+import type { AddressRange, ListenAddress } from "./addresses.ts";
+import type { AuthorizedKey } from "./authorized-keys.ts";
+import type { Grant, Person } from "./person.ts";
+import { type EnvironmentLimitsFile, type SettingsFile, settingsFile } from "./settings-file.ts";
+
+export interface PersonSettings extends Person {
+  readonly keys: readonly AuthorizedKey[];
+  /** An authorized_keys file with more keys; path as written. */
+  readonly keysFile?: string;
+}
+
+export interface RepositorySettings {
+  /** `[a-z0-9][a-z0-9._-]*` without two dots in a row. */
+  readonly name: string;
+  /** URL for git, or a path as written. */
+  readonly url: string;
+  readonly owner?: string;
+}
+
+/** Ceilings of one environment; absent means none. */
+export interface EnvironmentLimits {
+  readonly memoryBytes?: number;
+  readonly processCount?: number;
+  readonly cpuCount?: number;
+  readonly diskBytes?: number;
+}
+
+export interface Settings {
+  readonly listen: {
+    readonly ssh: readonly ListenAddress[];
+    /** Metrics and health; `null` is off. */
+    readonly http: ListenAddress | null;
+    /** Who may say by the PROXY protocol where a connection comes from. */
+    readonly proxyProtocolFrom: readonly AddressRange[];
+  };
+  readonly people: readonly PersonSettings[];
+  readonly repositories: readonly RepositorySettings[];
+  readonly grants: readonly Grant[];
+  readonly limits: {
+    readonly environmentsPerPerson: number;
+    readonly sessionsPerPerson: number;
+    readonly environment: EnvironmentLimits;
+    /** From the connection to a verified signature. */
+    readonly loginGraceMs: number;
+    /** Keys that one connection may offer. */
+    readonly keysPerConnection: number;
+    /** Connections without a verified signature at one time. */
+    readonly unauthenticated: { readonly total: number; readonly perAddress: number };
+  };
+  readonly sandbox: {
+    /** Root file system of the environments; absolute. */
+    readonly root: string;
+    /** Environments get user numbers from `firstUid` up, `uidCount` of them. */
+    readonly firstUid: number;
+    readonly uidCount: number;
+    readonly network: "auto" | "nat" | "loopback";
+  };
+}
+
+/**
+ * Checks the text of a settings file.
+ *
+ * @param source how the file is called in complaints
+ * @throws {Fault} `settings.invalid` with every complaint, each with its line
+ */
+export function checkSettings(text: string, source: string): Settings {
+  return checkYaml(settingsFile.transform(toSettings), text, source);
+}
+
+function toSettings(file: SettingsFile): Settings {
+  const { environment, loginGrace, ...limits } = file.limits;
+  return {
+    listen: file.listen,
+    people: Object.entries(file.people).map(([name, { keysFile, ...person }]) => ({
+      name,
+      fullName: person.fullName ?? name,
+      email: person.email ?? `${name}@localhost`,
+      admin: person.admin,
+      keys: person.keys ?? [],
+      ...(keysFile === undefined ? {} : { keysFile }),
+    })),
+    repositories: Object.entries(file.repositories).map(([name, { url, owner }]) => ({
+      name,
+      url,
+      ...(owner === undefined ? {} : { owner }),
+    })),
+    grants: file.grants,
+    limits: { ...limits, environment: toLimits(environment), loginGraceMs: loginGrace },
+    sandbox: file.sandbox,
+  };
+}
+
+function toLimits({ memory, processes, cpus, disk }: EnvironmentLimitsFile): EnvironmentLimits {
+  return {
+    ...(memory === null ? {} : { memoryBytes: memory }),
+    ...(processes === null ? {} : { processCount: processes }),
+    ...(cpus === null ? {} : { cpuCount: cpus }),
+    ...(disk === null ? {} : { diskBytes: disk }),
+  };
+}
