@@ -23,7 +23,12 @@ export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 /** Makes a log of one JSON object a line on `destination` (a file descriptor, 2 is stderr, or a path). */
 export function makeLog(level: LogLevel, destination: number | string = 2): Log {
   const root = pino(
-    { level, base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     pino.destination({ dest: destination, sync: true }),
   );
   const wrap = (to: pino.Logger): Log => ({

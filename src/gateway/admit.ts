@@ -10,7 +10,8 @@ import type { Log } from "../base/log.ts";
 import type { Transport } from "../ssh/transport.ts";
 import { enterFar } from "./far.ts";
 import type { GatewayDeps, Person } from "./ports.ts";
-import type { Relay, Verdict, Wanted } from "./relay.ts";
+import type { Relay } from "./relay.ts";
+import type { Verdict, Wanted } from "./relay-options.ts";
 import type { Side } from "./side.ts";
 
 export interface AdmitRequest {
@@ -56,7 +57,9 @@ function admitToLobby(deps: GatewayDeps, request: AdmitRequest): Admitted {
     far,
     environment: undefined,
     judge: (wanted) =>
-      wanted.type === "session" ? { allowed: true } : { allowed: false, reason: "the lobby takes commands only; forward through an environment's login" },
+      wanted.type === "session"
+        ? { allowed: true }
+        : { allowed: false, reason: "the lobby takes commands only; forward through an environment's login" },
     onOpened: () => {},
     start: (started) => {
       relay = started;
@@ -69,7 +72,11 @@ function admitToLobby(deps: GatewayDeps, request: AdmitRequest): Admitted {
 }
 
 async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, signal: AbortSignal): Promise<Admitted> {
-  const environment = await deps.environments.enter({ person: request.person.name, login: request.login }, request.showLine, signal);
+  const environment = await deps.environments.enter(
+    { person: request.person.name, login: request.login },
+    request.showLine,
+    signal,
+  );
   const reached = await environment.connect({ sessionId: request.id, login: request.login }, signal);
   const links: (() => void)[] = [];
   let relay: Relay | undefined;
@@ -118,7 +125,9 @@ function auditOpened(deps: GatewayDeps, request: AdmitRequest, wanted: Wanted, v
   deps.metrics.channelOpened(wanted.type, verdict.allowed);
   const what = wanted.path ?? (wanted.host === undefined ? "" : `${wanted.host}:${wanted.port}`);
   const common = { session: request.id, what: `${wanted.type} ${what}`.trim() };
-  const event = verdict.allowed ? { type: "channel.opened" as const, ...common } : { type: "request.refused" as const, ...common, reason: verdict.reason };
+  const event = verdict.allowed
+    ? { type: "channel.opened" as const, ...common }
+    : { type: "request.refused" as const, ...common, reason: verdict.reason };
   deps.audit.append(event).catch((error: unknown) => {
     request.log.error("audit.failed", error);
   });

@@ -206,7 +206,9 @@ export class Connection {
     const { sessions, limits } = this.#deps;
     if (sessions.countOf(who.person.name) >= limits.sessionsPerPerson) {
       const told = `you have ${limits.sessionsPerPerson} sessions open, the most allowed; "ssh slip@host who" lists them`;
-      throw new Fault("grant.absent", `Cannot open a session: ${who.person.name} has ${limits.sessionsPerPerson}`, { told });
+      throw new Fault("grant.absent", `Cannot open a session: ${who.person.name} has ${limits.sessionsPerPerson}`, {
+        told,
+      });
     }
     const relayed = (): Relay | undefined => (this.#phase.phase === "relaying" ? this.#phase.relay : undefined);
     const admitted = (): Admitted | undefined => this.#admitted;
@@ -245,7 +247,8 @@ export class Connection {
 
   #refuse(who: Identified, error: unknown): void {
     if (this.#transport.hasEnded) return;
-    if (error instanceof Fault) who.log.warn("session.refused", { code: error.code, reason: error.message, login: who.login });
+    if (error instanceof Fault)
+      who.log.warn("session.refused", { code: error.code, reason: error.message, login: who.login });
     else who.log.error("session.failed", error, { login: who.login });
     const lines = toldOf(error).split("\n");
     for (const line of lines.slice(1)) this.#auth.showBanner(`slipway: ${line}\r\n`);
@@ -286,8 +289,10 @@ export class Connection {
     who.log.info("session.ended", { reason: ending.text, ms, bytesIn, bytesOut, err: ending.cause });
     this.#deps.metrics.sessionEnded(relay !== undefined, bytesIn, bytesOut);
     if (relay === undefined) return;
-    this.#deps.audit.append({ type: "session.ended", session: who.id, reason: ending.text, bytesIn, bytesOut, ms }).catch((error: unknown) => {
-      who.log.error("audit.failed", error);
-    });
+    this.#deps.audit
+      .append({ type: "session.ended", session: who.id, reason: ending.text, bytesIn, bytesOut, ms })
+      .catch((error: unknown) => {
+        who.log.error("audit.failed", error);
+      });
   }
 }

@@ -47,7 +47,9 @@ export async function enterFar(reached: Reached, options: EnterOptions, signal: 
   let isInside = false;
   const fail = (error: unknown): void => {
     const told = "the environment could not be entered";
-    reject(new Fault("runtime.failed", "Cannot enter the environment: its sshd did not let us in", { told, cause: error }));
+    reject(
+      new Fault("runtime.failed", "Cannot enter the environment: its sshd did not let us in", { told, cause: error }),
+    );
   };
   const transport = new Transport(
     {

@@ -9,7 +9,7 @@ import { Fault } from "../base/fault.ts";
 import { message } from "../ssh/numbers.ts";
 import { WireReader, WireWriter } from "../ssh/wire.ts";
 import type { Forwards } from "./forwards.ts";
-import type { RelayOptions, Wanted } from "./relay.ts";
+import type { RelayOptions, Wanted } from "./relay-options.ts";
 import type { Side } from "./side.ts";
 
 interface Place {
@@ -101,12 +101,19 @@ export class GlobalRequests {
       const verdict = this.#options.judge(wanted);
       this.#options.onOpened(wanted, verdict);
       if (!verdict.allowed) {
+        this.#explain(verdict.reason);
         this.#answer(wantsReply, undefined);
         return;
       }
     }
     // Noted before the far side answers: it may open the first connection right behind its answer.
     this.#relay(payload, wantsReply, noteForward(this.#options.forwards, wanted, isCancel));
+  }
+
+  /** A refused request has no place for a reason; DEBUG has (RFC 4253 section 11.3), and `ssh -v` shows it. */
+  #explain(reason: string): void {
+    const text = `slipway: ${reason}`;
+    this.#options.client.send(new WireWriter().byte(message.debug).boolean(true).string(text).string("").done());
   }
 
   #relay(payload: Buffer, wantsReply: boolean, onGranted: (answer: WireReader) => void = () => {}): void {

@@ -34,7 +34,11 @@ export function proveHostKeys(keys: readonly SigningKey[], transport: Transport,
     const agreed = transport.agreement.hostKey;
     const algorithm = key.algorithms.includes(agreed) ? agreed : key.algorithms[0];
     if (algorithm === undefined) return undefined;
-    const signed = new WireWriter().string("hostkeys-prove-00@openssh.com").string(transport.sessionId).string(blob).done();
+    const signed = new WireWriter()
+      .string("hostkeys-prove-00@openssh.com")
+      .string(transport.sessionId)
+      .string(blob)
+      .done();
     answer.string(key.sign(algorithm, signed));
   }
   return answer.done();

@@ -7,11 +7,11 @@
  */
 import { createServer, type ServerResponse } from "node:http";
 import { Fault } from "../base/fault.ts";
-import type { Address } from "./listener.ts";
+import type { ListenAddress } from "../wire/addresses.ts";
 import type { Metrics } from "./metrics.ts";
 
 export interface HttpOptions {
-  readonly address: Address;
+  readonly address: ListenAddress;
   readonly metrics: Metrics;
   /** Why no logins are taken now, or `undefined` when they are. */
   readonly unready: () => string | undefined;

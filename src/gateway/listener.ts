@@ -7,27 +7,23 @@
  */
 import { BlockList, createServer, isIPv6, type Server, type Socket } from "node:net";
 import { Fault } from "../base/fault.ts";
+import type { AddressRange, ListenAddress } from "../wire/addresses.ts";
 import { Connection } from "./connection.ts";
 import type { RefusalReason } from "./metrics.ts";
 import type { GatewayDeps } from "./ports.ts";
 import { takeProxyHeader } from "./proxy-protocol.ts";
 import { Strangers, type StrangerLimits } from "./strangers.ts";
 
-export interface Address {
-  readonly host: string;
-  readonly port: number;
-}
-
 export interface ListenerOptions {
-  readonly addresses: readonly Address[];
-  /** CIDRs whose connections begin with a PROXY header. */
-  readonly proxyProtocolFrom: readonly string[];
+  readonly addresses: readonly ListenAddress[];
+  /** Ranges whose connections begin with a PROXY header. */
+  readonly proxyProtocolFrom: readonly AddressRange[];
   readonly strangers: StrangerLimits;
 }
 
 export interface Listener {
   /** Where it listens, ports filled in. */
-  readonly addresses: readonly Address[];
+  readonly addresses: readonly ListenAddress[];
   readonly strangers: Strangers;
   /** Takes no more connections; those that have not proved a key are closed. */
   stop(): void;
@@ -53,7 +49,7 @@ export async function openListener(deps: GatewayDeps, options: ListenerOptions):
   };
 }
 
-async function listen(address: Address, acceptor: Acceptor): Promise<Server> {
+async function listen(address: ListenAddress, acceptor: Acceptor): Promise<Server> {
   // allowHalfOpen: a client may close its half while the answer is still on its way.
   const server = createServer({ noDelay: true, allowHalfOpen: true, keepAlive: true }, (socket) => {
     acceptor.accept(socket);
@@ -70,7 +66,7 @@ async function listen(address: Address, acceptor: Acceptor): Promise<Server> {
   return server;
 }
 
-function boundTo(server: Server): Address {
+function boundTo(server: Server): ListenAddress {
   const bound = server.address();
   if (bound === null || typeof bound === "string") throw new Error("a TCP server has an address");
   return { host: bound.address, port: bound.port };
@@ -89,9 +85,8 @@ class Acceptor {
   constructor(deps: GatewayDeps, options: ListenerOptions) {
     this.#deps = deps;
     this.strangers = new Strangers(options.strangers, deps.clock);
-    for (const cidr of options.proxyProtocolFrom) {
-      const [network = "", bits = ""] = cidr.split("/");
-      this.#proxies.addSubnet(network, Number(bits), isIPv6(network) ? "ipv6" : "ipv4");
+    for (const { address, prefixLength, family } of options.proxyProtocolFrom) {
+      this.#proxies.addSubnet(address, prefixLength, family);
     }
   }
 

@@ -8,7 +8,7 @@ import type { Log } from "../base/log.ts";
 import type { SigningKey } from "../ssh/private-keys.ts";
 import type { AuditEvent } from "../wire/audit.ts";
 import type { Reached } from "./far.ts";
-import type { Wanted, Verdict } from "./relay.ts";
+import type { Verdict, Wanted } from "./relay-options.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Side } from "./side.ts";
 import type { Metrics } from "./metrics.ts";
@@ -24,7 +24,10 @@ export interface OpenEnvironment {
   readonly id: string;
   readonly login: string;
   /** Opens one more way in; `end` hangs up on what runs in the foreground. */
-  connect(session: { sessionId: string; login: string }, signal: AbortSignal): Promise<Reached & { end(): Promise<void> }>;
+  connect(
+    session: { sessionId: string; login: string },
+    signal: AbortSignal,
+  ): Promise<Reached & { end(): Promise<void> }>;
   /** Counts a session from now until the returned function is called. */
   attached(sessionId: string): () => void;
   /** Says whether a client may open this from or towards the environment. */
@@ -38,7 +41,11 @@ export interface Environments {
    * @param report takes progress and warnings, one line each, for the person
    * @throws {Fault} with the sentence for the person
    */
-  enter(request: { person: string; login: string }, report: (line: string) => void, signal: AbortSignal): Promise<OpenEnvironment>;
+  enter(
+    request: { person: string; login: string },
+    report: (line: string) => void,
+    signal: AbortSignal,
+  ): Promise<OpenEnvironment>;
   /** Calls back when an environment is taken away. @returns a function that stops it */
   onGone(environment: string, listener: (reason: string) => void): () => void;
 }

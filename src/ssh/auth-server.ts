@@ -76,7 +76,10 @@ export class AuthServer {
   #takeService(payload: Buffer): void {
     const name = new WireReader(payload, 1).text();
     if (name !== SERVICE) {
-      this.#transport.disconnect(disconnectReason.serviceNotAvailable, `the service ${JSON.stringify(name.slice(0, 40))} is not offered`);
+      this.#transport.disconnect(
+        disconnectReason.serviceNotAvailable,
+        `the service ${JSON.stringify(name.slice(0, 40))} is not offered`,
+      );
       return;
     }
     this.#phase = "asking";
@@ -137,7 +140,10 @@ export class AuthServer {
   }
 
   #tooMany(): void {
-    this.#transport.disconnect(disconnectReason.noMoreAuthMethods, `Too many keys tried, at most ${this.#options.keysMax}`);
+    this.#transport.disconnect(
+      disconnectReason.noMoreAuthMethods,
+      `Too many keys tried, at most ${this.#options.keysMax}`,
+    );
   }
 }
 

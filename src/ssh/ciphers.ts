@@ -326,7 +326,8 @@ const NO_MAC: MacSpec = { hash: "", keyBytes: 0, macBytes: 0, encryptThenMac: fa
 function materialOf(keys: DirectionKeys): Material {
   const cipher = ciphers.get(keys.cipher);
   const mac = keys.mac === undefined ? NO_MAC : macs.get(keys.mac);
-  if (cipher === undefined || mac === undefined) throw new Error(`agreed on an unknown cipher or MAC: ${keys.cipher} ${keys.mac}`);
+  if (cipher === undefined || mac === undefined)
+    throw new Error(`agreed on an unknown cipher or MAC: ${keys.cipher} ${keys.mac}`);
   return {
     cipher,
     key: keys.derive("key", cipher.keyBytes),

@@ -103,7 +103,8 @@ const mlkem768x25519: KexMethod = {
     return {
       init: Buffer.concat([rawMlKem(kem.publicKey), pair.publicKey]),
       finish: (reply) => {
-        if (reply.length !== MLKEM_CIPHERTEXT_BYTES + X25519_BYTES) throw refused(`a hybrid reply of ${reply.length} bytes`);
+        if (reply.length !== MLKEM_CIPHERTEXT_BYTES + X25519_BYTES)
+          throw refused(`a hybrid reply of ${reply.length} bytes`);
         const ciphertext = reply.subarray(0, MLKEM_CIPHERTEXT_BYTES);
         const postQuantum = withPeerValue(() => decapsulate(kem.privateKey, ciphertext));
         return combine(postQuantum, pair.agree(reply.subarray(MLKEM_CIPHERTEXT_BYTES)));

@@ -106,7 +106,9 @@ export class KeyExchange {
   start(ciphersOffered?: readonly string[]): void {
     if (this.#round !== undefined) return;
     const hostKey =
-      this.#role.role === "server" ? this.#role.hostKeys.flatMap((key) => key.algorithms) : this.#role.hostKeyAlgorithms;
+      this.#role.role === "server"
+        ? this.#role.hostKeys.flatMap((key) => key.algorithms)
+        : this.#role.hostKeyAlgorithms;
     const ours = makeProposal(this.#role.role, [...new Set(hostKey)], ciphersOffered);
     const ourInit = writeKexInit(ours);
     this.#round = { ourInit, ours, dropNext: false };
@@ -187,7 +189,8 @@ export class KeyExchange {
     if (!this.#role.isExpected(blob)) throw violated("the host key is not the expected one");
     const secret = round.finish(reply);
     const hash = this.#exchangeHash(round, { hostKey: blob, init: round.init, reply, secret });
-    if (!readPublicKey(blob).verifies(agreement.hostKey, hash, signature)) throw violated("the host signature is wrong");
+    if (!readPublicKey(blob).verifies(agreement.hostKey, hash, signature))
+      throw violated("the host signature is wrong");
     this.#turnKeys(round, agreement, { secret, hash });
   }
 

@@ -72,7 +72,8 @@ const nistp521: Curve = { ssh: "nistp521", jwk: "P-521", bytes: 66, hash: "sha51
 function readEcdsa(reader: WireReader, curve: Curve): KeyObject {
   const name = reader.text();
   const point = reader.string();
-  if (name !== curve.ssh || point.length !== 1 + 2 * curve.bytes || point[0] !== 4) throw refused(`no point of ${curve.ssh}`);
+  if (name !== curve.ssh || point.length !== 1 + 2 * curve.bytes || point[0] !== 4)
+    throw refused(`no point of ${curve.ssh}`);
   const x = base64url(point.subarray(1, 1 + curve.bytes));
   const y = base64url(point.subarray(1 + curve.bytes));
   return importKey({ kty: "EC", crv: curve.jwk, x, y });

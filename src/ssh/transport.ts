@@ -227,7 +227,7 @@ export class Transport {
 
   /** Gathers what is sealed in one turn, so that it leaves in one system call. */
   readonly #write = (piece: Buffer): void => {
-    for (let at = 0; at < piece.length; ) {
+    for (let at = 0; at < piece.length;) {
       if (this.#slab === undefined) {
         this.#slab = takeSlab();
         process.nextTick(this.#flush);
@@ -482,7 +482,7 @@ export class Transport {
 
 /** Numbers of the authentication and connection protocols (RFC 4250 section 4.1.2). */
 function isForHandler(number: number): boolean {
-  return (number >= message.userauthRequest && number < 128) && number !== 0;
+  return number >= message.userauthRequest && number < 128 && number !== 0;
 }
 
 /** What the server can do beyond the base protocol (RFC 8308; `ping@openssh.com` is OpenSSH PROTOCOL section 1.9). */

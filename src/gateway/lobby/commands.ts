@@ -76,7 +76,14 @@ export const lobbyCommands: readonly LobbyCommand[] = [
       const all = call.options["all"] === true;
       if (all) mustBeAdmin(call.person, "list everybody's environments");
       const rows = await call.environments.list(all ? undefined : call.person.name);
-      printRows(call, rows, (row) => [row.login, row.phase, row.power, `${row.sessionCount}`, row.lastActiveAt, row.person]);
+      printRows(call, rows, (row) => [
+        row.login,
+        row.phase,
+        row.power,
+        `${row.sessionCount}`,
+        row.lastActiveAt,
+        row.person,
+      ]);
     },
   },
   {
@@ -114,7 +121,15 @@ export const lobbyCommands: readonly LobbyCommand[] = [
     options: { json: JSON_OPTION },
     run: async (call) => {
       const seen = call.sessions.all().filter((session) => maySee(call.person, session));
-      printRows(call, seen.map(rowOf), (row) => [row.id, row.person, row.login, row.from, row.since, row.lastInputAt, row.client]);
+      printRows(call, seen.map(rowOf), (row) => [
+        row.id,
+        row.person,
+        row.login,
+        row.from,
+        row.since,
+        row.lastInputAt,
+        row.client,
+      ]);
     },
   },
   {
@@ -149,7 +164,11 @@ export const lobbyCommands: readonly LobbyCommand[] = [
     summary: "print this",
     options: { json: JSON_OPTION },
     run: async (call) => {
-      printOne(call, { commands: lobbyCommands.map(({ name, summary }) => ({ name, usage: usageOf(name), summary })) }, helpText());
+      printOne(
+        call,
+        { commands: lobbyCommands.map(({ name, summary }) => ({ name, usage: usageOf(name), summary })) },
+        helpText(),
+      );
     },
   },
 ];

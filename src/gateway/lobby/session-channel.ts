@@ -84,7 +84,10 @@ export class SessionChannel {
         return !this.#isRunning;
       case "subsystem":
         // Said where a person sees it: a bare failure makes `sftp` print nothing but "Connection closed".
-        this.#write(`the lobby has no ${JSON.stringify(reader.text().slice(0, 40))}; use an environment's login\n`, true);
+        this.#write(
+          `the lobby has no ${JSON.stringify(reader.text().slice(0, 40))}; use an environment's login\n`,
+          true,
+        );
         return false;
       default:
         return false;

@@ -1,0 +1,27 @@
+/**
+ * What the processes have in common: how they stop, and how they say what went wrong.
+ *
+ * @module
+ */
+import { Fault, faults } from "../base/fault.ts";
+
+/** Resolves with the name of the first signal that asks us to stop. */
+export async function untilStopped(): Promise<string> {
+  return new Promise((resolve) => {
+    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      process.once(name, () => {
+        resolve(name);
+      });
+    }
+  });
+}
+
+/** Writes a failure to standard error. @returns the exit code for it */
+export function reportFault(error: unknown): number {
+  if (error instanceof Fault) {
+    process.stderr.write(`slip: ${error.told}\n`);
+    return faults[error.code].exit;
+  }
+  process.stderr.write(`slip: this is a bug of ours\n${error instanceof Error ? error.stack : String(error)}\n`);
+  return 70; // EX_SOFTWARE in sysexits.h
+}
