@@ -53,8 +53,8 @@ function commit(subject: string, ...args: string[]): string {
   return git("-C", origin, "rev-parse", "HEAD");
 }
 
-async function open(address = origin, clock = makeClock()): Promise<Mirrors> {
-  const mirrors = await openMirrors({ stateDir, repositories: new Map([["hello", address]]), clock, log });
+async function open(url = origin, clock = makeClock()): Promise<Mirrors> {
+  const mirrors = await openMirrors({ stateDir, folder: "/", repositories: [{ name: "hello", url }], clock, log });
   opened.push(mirrors);
   return mirrors;
 }
@@ -243,7 +243,7 @@ test("a mirror can be read by every uid whatever the umask", async () => {
     const { openMirrors } = await import(${JSON.stringify(new URL("./mirrors.ts", import.meta.url).href)});
     const { makeClock } = await import(${JSON.stringify(new URL("../base/clock.ts", import.meta.url).href)});
     const { makeLog } = await import(${JSON.stringify(new URL("../base/log.ts", import.meta.url).href)});
-    const options = { stateDir: ${JSON.stringify(stateDir)}, repositories: new Map([["hello", ${JSON.stringify(origin)}]]) };
+    const options = ${JSON.stringify({ stateDir, folder: "/", repositories: [{ name: "hello", url: origin }] })};
     const mirrors = await openMirrors({ ...options, clock: makeClock(), log: makeLog("silent") });
     await mirrors.refresh("hello", 0, new AbortController().signal);
     await mirrors.close();`;
@@ -279,7 +279,7 @@ test("refresh() that is killed at any moment leaves a whole mirror or none", { t
     import { openMirrors } from ${JSON.stringify(new URL("./mirrors.ts", import.meta.url).href)};
     import { makeClock } from ${JSON.stringify(new URL("../base/clock.ts", import.meta.url).href)};
     import { makeLog } from ${JSON.stringify(new URL("../base/log.ts", import.meta.url).href)};
-    const options = { stateDir: ${JSON.stringify(stateDir)}, repositories: new Map([["hello", ${JSON.stringify(origin)}]]) };
+    const options = ${JSON.stringify({ stateDir, folder: "/", repositories: [{ name: "hello", url: origin }] })};
     const mirrors = await openMirrors({ ...options, clock: makeClock(), log: makeLog("silent") });
     process.stdout.write("begun\\n");
     await mirrors.refresh("hello", 0, new AbortController().signal);`;

@@ -12,6 +12,8 @@ import { join } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import { unlessAborted } from "../base/unless-aborted.ts";
+import type { RepositorySettings } from "../wire/settings.ts";
 import { clearLeftovers, type MirrorFiles, openMirrorFiles } from "./mirror-files.ts";
 import { type Origin, readOrigin } from "./origin.ts";
 
@@ -21,8 +23,9 @@ const AWAY_MS = 5_000;
 export interface MirrorsOptions {
   /** The mirrors are in `mirrors/<repository>.git` below it. */
   readonly stateDir: string;
-  /** Address of each repository by its name. */
-  readonly repositories: ReadonlyMap<string, string>;
+  readonly repositories: readonly Pick<RepositorySettings, "name" | "url">[];
+  /** What paths among the addresses are relative to: the folder of the settings file. */
+  readonly folder: string;
   readonly clock: Clock;
   readonly log: Log;
   /** Environment variables of the service that git may need: `HOME` for the keys of ssh, `HTTPS_PROXY`. */
@@ -56,7 +59,11 @@ export interface Mirrors {
   close(): Promise<void>;
 }
 
-/** Opens the mirrors and clears away what a killed process left half made. */
+/**
+ * Opens the mirrors and clears away what a killed process left half made.
+ *
+ * @throws {Fault} `settings.invalid` for an address that we do not fetch from
+ */
 export async function openMirrors(options: MirrorsOptions): Promise<Mirrors> {
   const folder = join(options.stateDir, "mirrors");
   // Others may pass: what they may read is for the modes of the mirrors to say.
@@ -64,8 +71,8 @@ export async function openMirrors(options: MirrorsOptions): Promise<Mirrors> {
   await clearLeftovers(folder);
   const closing = new AbortController();
   const mirrors = new Map<string, Mirror>();
-  for (const [name, address] of options.repositories) {
-    const origin = readOrigin(address);
+  for (const { name, url } of options.repositories) {
+    const origin = readOrigin(url, options.folder);
     const files = openMirrorFiles({ ...options, path: join(folder, `${name}.git`), origin, signal: closing.signal });
     mirrors.set(name, makeMirror({ ...options, name, origin, files }));
   }
@@ -151,18 +158,4 @@ function makeMirror({ name, origin, files, clock, log }: MirrorOptions) {
       await running?.done;
     },
   };
-}
-
-/** Waits for a promise until the signal aborts; the work behind it goes on. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  promise.catch(() => undefined);
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason instanceof Error ? signal.reason : new Error("Aborted"));
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }

@@ -3,6 +3,9 @@ import { readOrigin } from "./origin.ts";
 
 test.each([
   ["an absolute path", "/srv/git/hello", "/srv/git/hello"],
+  ["a relative path", "../git/hello", "/etc/git/hello"],
+  ["a bare name, which is a path", "hello", "/etc/slipway/hello"],
+  ["a path with a colon in it", "./a:b", "/etc/slipway/a:b"],
   ["a file URL", "file:///srv/git/hello%20there", "/srv/git/hello there"],
   ["https", "https://git.example.com/ada/hello.git", "https://git.example.com/ada/hello.git"],
   ["https with credentials", "https://ada:pa%2Fss@git.example.com/hello", "https://git.example.com/hello"],
@@ -10,11 +13,11 @@ test.each([
   ["ssh with a password", "ssh://git:secret@git.example.com/hello", "ssh://git@git.example.com/hello"],
   ["the form of scp", "git@git.example.com:ada/hello.git", "git@git.example.com:ada/hello.git"],
 ])("readOrigin() takes %s and shows it without credentials", (_, address, url) => {
-  expect(readOrigin(address).url).toBe(url);
+  expect(readOrigin(address, "/etc/slipway").url).toBe(url);
 });
 
 test("readOrigin() moves credentials of https into a header for that address alone", () => {
-  const { config } = readOrigin("https://ada:pa%2Fss@git.example.com/hello");
+  const { config } = readOrigin("https://ada:pa%2Fss@git.example.com/hello", "/");
   const basic = Buffer.from("ada:pa/ss").toString("base64");
   expect(config).toEqual({ "http.https://git.example.com/hello.extraHeader": `Authorization: Basic ${basic}` });
 });
@@ -27,14 +30,15 @@ test.each([
   "-uroot:hello",
   "git@-oProxyCommand=id:hello",
   "git@host:-x",
-  "hello",
-  "../hello",
+  "ftp://git.example.com/hello",
+  "-hello",
+  "a b:c",
   "",
   "http://ada:secret@git.example.com/hello",
 ])("readOrigin() refuses %j and does not repeat it", (address) => {
   const refusal = (() => {
     try {
-      return readOrigin(address);
+      return readOrigin(address, "/etc/slipway");
     } catch (error) {
       return error;
     }

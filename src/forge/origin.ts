@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { resolve } from "node:path";
 import { Fault } from "../base/fault.ts";
 
 export interface Origin {
@@ -15,14 +16,22 @@ export interface Origin {
 }
 
 /**
- * Reads the address of a repository: an absolute path, `file:`, `https:`, `ssh:`, or `user@host:path` as scp has it.
+ * Reads the address of a repository: a path, `file:`, `https:`, `ssh:`, or `user@host:path` as scp has it.
  *
+ * @param folder what a path is relative to
  * @throws {Fault} `settings.invalid` for any other; the message does not repeat the address, which may hold a password
  */
-export function readOrigin(address: string): Origin {
-  if (address.startsWith("/")) return localOrigin(address);
-  const scp = /^(?:[\w.-]+@)?[A-Za-z0-9][\w.-]*:(?!\/\/)[^\s-]\S*$/;
-  if (scp.test(address) && !address.includes("::")) return { url: address, config: {}, fetchArguments: [] };
+export function readOrigin(address: string, folder: string): Origin {
+  if (/^[A-Za-z][\w+.-]*:\/\//.test(address)) return readUrl(address);
+  // `ext::` and its like have git run a program (gitremote-helpers(7)); a leading "-" is an option.
+  if (address === "" || address.startsWith("-") || address.includes("::")) throw unusable();
+  // A colon before any slash is a host, as git itself reads it (git-fetch(1), GIT URLS).
+  if (!/^[^/]+:/.test(address)) return localOrigin(resolve(folder, address));
+  if (!/^(?:[\w.-]+@)?[A-Za-z0-9][\w.-]*:[^\s-]\S*$/.test(address)) throw unusable();
+  return { url: address, config: {}, fetchArguments: [] };
+}
+
+function readUrl(address: string): Origin {
   const url = URL.parse(address);
   switch (url?.protocol) {
     case "file:":
@@ -34,11 +43,14 @@ export function readOrigin(address: string): Origin {
       url.password = "";
       return { url: url.href, config: {}, fetchArguments: [] };
     default:
-      throw new Fault(
-        "settings.invalid",
-        "Cannot use the address of a repository: it is neither an absolute path nor file:, https:, ssh: or user@host:path",
-      );
+      throw unusable();
   }
+}
+
+function unusable(): Fault {
+  const text =
+    "Cannot use the address of a repository: it is no path and not of the kind https:, ssh:, file: or user@host:path";
+  return new Fault("settings.invalid", text, { told: text });
 }
 
 function localOrigin(path: string): Origin {
