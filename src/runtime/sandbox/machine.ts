@@ -1,0 +1,190 @@
+/**
+ * What this machine is and can do, looked at once when the service starts.
+ *
+ * @module
+ */
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+} from "node:fs";
+import { join, relative } from "node:path";
+
+import { Fault } from "../../base/fault.ts";
+import { isMountablePath } from "./mount-table.ts";
+import type { MountFacts } from "./mount-table.ts";
+import type { Identity } from "./privileges.ts";
+import { MACHINE_ENV, runProgram } from "./program.ts";
+
+export interface MachineOptions {
+  readonly stateDir: string;
+  /** Folder of the root file system environments are made over. */
+  readonly root: string;
+  readonly hiddenPaths: readonly string[];
+}
+
+export interface Machine {
+  readonly identity: Identity;
+  readonly root: string;
+  readonly systemFolders: MountFacts["systemFolders"];
+  /** Links at the top of the root file system (`bin` → `usr/bin`). */
+  readonly systemLinks: readonly { readonly name: string; readonly target: string }[];
+  readonly overlay: MountFacts["overlay"];
+  readonly hidden: MountFacts["hidden"];
+  readonly procMasks: readonly string[];
+  readonly ttyGroup: number | undefined;
+  readonly lacks: readonly string[];
+}
+
+/** What is taken over from the root file system; everything else at its top stays outside. */
+const SYSTEM = ["usr", "etc", "opt", "bin", "sbin", "lib", "lib32", "lib64", "libx32"];
+
+/** Files of `/proc` that container engines hide too: OCI runtime specification, maskedPaths. */
+const PROC_MASKS = [
+  "kcore",
+  "keys",
+  "latency_stats",
+  "timer_list",
+  "timer_stats",
+  "sched_debug",
+  "sysrq-trigger",
+  "kmsg",
+];
+
+/** Programs of this machine, each with the Debian package that has it. */
+const NEEDED = {
+  unshare: "util-linux",
+  nsenter: "util-linux",
+  mount: "mount",
+  git: "git",
+  rm: "coreutils",
+  du: "coreutils",
+};
+
+/** Programs of the root file system. */
+const NEEDED_INSIDE = {
+  "usr/sbin/sshd": "openssh-server",
+  "usr/bin/git": "git",
+  "usr/bin/setpriv": "util-linux",
+  "usr/bin/setsid": "util-linux",
+};
+
+/**
+ * Looks at the machine.
+ *
+ * @throws {Fault} `runtime.unable` naming everything that is missing
+ */
+export async function readMachine(options: MachineOptions): Promise<Machine> {
+  checkPaths(options);
+  checkPrograms(options.root);
+  const identity = readIdentity();
+  const top = SYSTEM.filter((name) => existsSync(join(options.root, name)));
+  const links = top.filter((name) => lstatSync(join(options.root, name)).isSymbolicLink());
+  const overlay = await probeOverlay(options, identity);
+  return {
+    identity,
+    root: options.root,
+    systemFolders: top
+      .filter((name) => !links.includes(name))
+      .map((name) => ({ name, path: join(options.root, name) })),
+    systemLinks: links.map((name) => ({ name, target: readlinkSync(join(options.root, name)) })),
+    overlay,
+    hidden: findHidden(options),
+    procMasks: PROC_MASKS.filter((name) => existsSync(join("/proc", name))),
+    ttyGroup: identity.mode === "root" ? readTtyGroup(options.root) : undefined,
+    lacks:
+      overlay === "refused" ? ["no writable layer over /usr, /etc and /opt: this kernel refuses overlayfs here"] : [],
+  };
+}
+
+function checkPaths({ stateDir, root }: MachineOptions): void {
+  for (const path of [stateDir, root]) {
+    if (isMountablePath(path)) continue;
+    const told = `"${path}" cannot be used: an absolute path without comma, colon, quote or backslash is needed`;
+    throw new Fault("runtime.unable", `Cannot use "${path}": mount options cannot hold it`, { told });
+  }
+}
+
+function checkPrograms(root: string): void {
+  const missing = Object.entries(NEEDED).filter(([name]) => findProgram(name) === undefined);
+  const missingInside = Object.entries(NEEDED_INSIDE).filter(([path]) => !existsSync(join(root, path)));
+  if (missing.length + missingInside.length === 0) return;
+  const packages = [...new Set([...missing, ...missingInside].map(([, name]) => name))].join(" ");
+  const names = [...missing.map(([name]) => name), ...missingInside.map(([path]) => join(root, path))].join(", ");
+  const told = `this machine lacks ${names} (Debian packages: ${packages})`;
+  throw new Fault("runtime.unable", `Cannot run environments: ${told}`, { told });
+}
+
+/** Finds a program of this machine as `MACHINE_ENV` does. */
+export function findProgram(name: string): string | undefined {
+  return MACHINE_ENV.PATH.split(":")
+    .map((folder) => join(folder, name))
+    .find((path) => isExecutable(path));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readIdentity(): Identity {
+  const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
+  return uid === 0 ? { mode: "root" } : { mode: "user", uid, gid };
+}
+
+/** Tries an overlay of the root's `/etc` in passing namespaces. */
+async function probeOverlay({ stateDir, root }: MachineOptions, identity: Identity): Promise<Machine["overlay"]> {
+  const folder = join(stateDir, "probe");
+  for (const name of ["upper", "work", "at"]) mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
+  const layers = `lowerdir=${join(root, "etc")},upperdir=${join(folder, "upper")},workdir=${join(folder, "work")}`;
+  const user = identity.mode === "root" ? [] : ["--user", "--map-root-user"];
+  const options = identity.mode === "root" ? layers : `${layers},userxattr`;
+  const mount = ["mount", "-t", "overlay", "overlay", "-o", options, join(folder, "at")];
+  const { exitCode } = await runProgram(["unshare", ...user, "--mount", ...mount]);
+  if (exitCode !== 0) return "refused";
+  return identity.mode === "root" ? "plain" : "userxattr";
+}
+
+/** Paths of this machine that would be seen because they lie below a system folder of the root. */
+function findHidden({ root, stateDir, hiddenPaths }: MachineOptions): Machine["hidden"] {
+  const secret = ["etc/ssh", "etc/sudoers.d", "etc/cron.d"].map((path) => join(root, path));
+  return [...secret, stateDir, ...hiddenPaths]
+    .filter((path) => existsSync(path))
+    .map((path) => ({ path: relative(root, path), isFolder: statSync(path).isDirectory() }))
+    .filter(({ path }) => SYSTEM.includes(path.split("/")[0] ?? ""))
+    .filter(({ path }) => path !== "opt/slipway" && !path.startsWith("opt/slipway/")); // behind our own folder anyway
+}
+
+/** Number of the group `tty` of the root file system, to whom terminals belong: `sshd` insists on it. */
+function readTtyGroup(root: string): number | undefined {
+  const [, number] = /^tty:[^:]*:([0-9]+):/m.exec(readText(join(root, "etc/group"))) ?? [];
+  return number === undefined ? undefined : Number(number);
+}
+
+/** Text of a file, "" when it cannot be read. */
+export function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** Names in a folder, none when it cannot be read. */
+export function listNames(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}

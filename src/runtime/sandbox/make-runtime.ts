@@ -1,0 +1,173 @@
+/**
+ * The `Runtime` of this machine: finds the files of the environment that is meant, and hands each act to its part.
+ *
+ * @module
+ */
+import { existsSync, renameSync } from "node:fs";
+import { join } from "node:path";
+
+import { Fault } from "../../base/fault.ts";
+import type { EnvironmentSpec, Runtime } from "../runtime.ts";
+import { makeBaseEnv, makeCommandFile } from "./command-file.ts";
+import { runCommand } from "./commands.ts";
+import { openReach } from "./connecting.ts";
+import { emptyTrash, makeFiles } from "./creating.ts";
+import { makeDiskUse } from "./disk-use.ts";
+import type { Host } from "./host.ts";
+import { makePlace, WORKSPACE } from "./layout.ts";
+import type { Place } from "./layout.ts";
+import { appendLog, readLogEnd } from "./log-file.ts";
+import { makeOneAtATime } from "./one-at-a-time.ts";
+import { runInPassing, runInRunning } from "./passing.ts";
+import { isAlive } from "./processes.ts";
+import type { ProgramEnd } from "./program.ts";
+import { writeAuthorizedKey } from "./skeleton.ts";
+import { readSourceFile } from "./source-file.ts";
+import { startEnvironment } from "./starting.ts";
+import { stopAll } from "./stopping.ts";
+import { readSpec, readState } from "./stored.ts";
+import type { State } from "./stored.ts";
+import { LOOK, readUnsaved } from "./unsaved.ts";
+
+export interface RuntimeOptions {
+  readonly gatewayKey: string;
+  readonly listIds: () => string[];
+}
+
+type Running = Extract<State, { phase: "running" }>;
+
+/** How long git may take to look for unsaved work, in milliseconds; guess. */
+const LOOK_MS = 20_000;
+
+/** Makes the runtime. */
+export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions): Runtime {
+  const { stateDir, machine, network, groups } = host;
+  const queue = makeOneAtATime();
+  const disk = makeDiskUse(host.clock);
+  const at = (id: string) => makePlace(stateDir, id);
+  return {
+    lacks: [...machine.lacks, ...network.lacks, ...groups.lacks],
+    create: (spec, report, signal) =>
+      queue(spec.id, async () => {
+        const place = at(spec.id);
+        if (findRunning(host, place) === undefined) await stopAll(host, place);
+        await makeFiles(host, place, { spec, report }, signal);
+        writeAuthorizedKey(place, gatewayKey);
+      }),
+    start: (spec, start, report, signal) =>
+      queue(spec.id, async () => {
+        const place = at(spec.id);
+        if (findRunning(host, place) !== undefined) return;
+        if (!existsSync(place.workspace)) throw absent(spec.id, "it has no checkout");
+        await stopAll(host, place);
+        await startEnvironment(host, place, { spec, start, report }, signal);
+      }),
+    connect: async (id, session, signal) => {
+      signal.throwIfAborted();
+      const { place, spec, state } = needRunning(host, at(id));
+      return openReach(host, place, { spec, state, session });
+    },
+    run: async (id, command, env, signal) => {
+      const { place, spec, state } = needRunning(host, at(id));
+      return runCommand(host, place, { spec, state, command, env }, signal);
+    },
+    readSource: async (id, path) => {
+      const { place, spec } = needFiles(at(id));
+      return readSourceFile(join(place.workspace, spec.source.repository), path);
+    },
+    observe: async (id) => {
+      const place = at(id);
+      if (!existsSync(place.folder)) return { power: "absent", checkedOut: false };
+      const diskBytes = disk.read(id, place.folder);
+      const power = findRunning(host, place) === undefined ? "sleeping" : "running";
+      return { power, checkedOut: existsSync(place.workspace), ...(diskBytes === undefined ? {} : { diskBytes }) };
+    },
+    unsaved: async (id) => readUnsaved(await look(host, at(id), queue)),
+    note: async (id, line) => appendLog(needFolder(at(id)).log, `${line}\n`),
+    readLog: async (id, maxBytes) => readLogEnd(needFolder(at(id)).log, maxBytes),
+    sleep: (id) => queue(id, async () => stopAll(host, at(id))),
+    destroy: (id) =>
+      queue(id, async () => {
+        await removeAll(host, at(id));
+        disk.forget(id);
+      }),
+    list: async () => listIds(),
+  };
+}
+
+function findRunning(host: Host, place: Place): Running | undefined {
+  const state = readState(place);
+  return state?.phase === "running" && isAlive(state.holder, host.bootId) ? state : undefined;
+}
+
+function needFolder(place: Place): Place {
+  if (existsSync(place.folder)) return place;
+  throw absent(place.id, "it does not exist");
+}
+
+function needFiles(place: Place): { place: Place; spec: EnvironmentSpec } {
+  const spec = readSpec(place);
+  if (spec === undefined || !existsSync(place.workspace)) throw absent(place.id, "it has no checkout");
+  return { place, spec };
+}
+
+function needRunning(host: Host, place: Place): { place: Place; spec: EnvironmentSpec; state: Running } {
+  const { spec } = needFiles(place);
+  const state = findRunning(host, place);
+  if (state !== undefined) return { place, spec, state };
+  throw new Fault("environment.gone", `Cannot enter ${place.id}: it sleeps, needs running`);
+}
+
+function absent(id: string, why: string): Fault {
+  return new Fault("environment.absent", `Cannot use environment ${id}: ${why}`);
+}
+
+async function look(
+  host: Host,
+  place: Place,
+  queue: <T>(id: string, act: () => Promise<T>) => Promise<T>,
+): Promise<ProgramEnd> {
+  const { spec } = needFiles(place);
+  const stop = new AbortController();
+  const cancel = host.clock.after(LOOK_MS, () => stop.abort());
+  const user = findRunning(host, place)?.start ?? { user: "slipway", containerEnv: {} };
+  const folder = `${WORKSPACE}/${spec.source.repository}`;
+  // Only the most needed variables: what a definition sets could change what git says.
+  const env = makeBaseEnv({ user: user.user, workspaceFolder: folder, containerEnv: {} }, {});
+  const passing = {
+    place,
+    spec,
+    commandText: makeCommandFile({ command: { shell: LOOK }, env, folder }),
+    output: { maxBytes: 16 * 1024 * 1024 },
+  };
+  try {
+    const running = findRunning(host, place);
+    if (running !== undefined) return await runInRunning(host, passing, running.holder.pid, stop.signal);
+    return await queue(place.id, async () => runInPassing(host, passing, place.workspace, stop.signal));
+  } finally {
+    cancel();
+  }
+}
+
+/** The specification goes last: as long as anything is left, the environment is listed and can be destroyed again. */
+async function removeAll(host: Host, place: Place): Promise<void> {
+  if (!existsSync(place.folder)) return;
+  await stopAll(host, place);
+  // From here on it counts as half made: no crash leaves an environment that looks whole and has lost files.
+  if (existsSync(place.workspace)) {
+    await emptyTrash(place, []);
+    renameSync(place.workspace, place.trash);
+  }
+  const rest = [
+    place.upper,
+    place.work,
+    place.root,
+    place.home,
+    place.workspacePart,
+    place.inside,
+    place.mountTable,
+    place.empty,
+  ];
+  await emptyTrash(place, [...rest, place.log, join(place.folder, "ip")]);
+  await emptyTrash(place, [place.specFile, place.folder]);
+}

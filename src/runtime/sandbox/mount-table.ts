@@ -1,0 +1,101 @@
+/**
+ * What an environment's file system is made of, as lines for one `mount -a`. Pure.
+ *
+ * The new root is an empty folder of ours, so a thing of the machine is inside only when a line here says so. Starting
+ * `mount` once for all lines takes 5 ms, once for each line 40 ms (measured 2026-07, 17 lines).
+ *
+ * @module
+ */
+import { join } from "node:path";
+
+import { INSIDE, WORKSPACE } from "./layout.ts";
+import type { Place } from "./layout.ts";
+
+export interface MountFacts {
+  readonly place: Place;
+  /** Real folders of the root file system (`/usr`, `/etc`, …), each with where it lies on this machine. */
+  readonly systemFolders: readonly { readonly name: string; readonly path: string }[];
+  /** Whether this machine lets us lay a writable layer over them; read-only otherwise. */
+  readonly overlay: "plain" | "userxattr" | "refused";
+  /** Paths below the system folders that are not shown. */
+  readonly hidden: readonly { readonly path: string; readonly isFolder: boolean }[];
+  /** What becomes `/workspace`. */
+  readonly workspace: string;
+  readonly user: string;
+  /** Owner of `/run/user/<uid>`, in numbers of the mounting namespace. */
+  readonly owner: number;
+  readonly uid: number;
+  readonly ttyGroup: number | undefined;
+  /** Name below `INSIDE` → file or folder on this machine, bound read-only. */
+  readonly extras: Readonly<Record<string, string>>;
+  /** Files of `/proc` that this kernel has and that say more of the machine than an environment should know. */
+  readonly procMasks: readonly string[];
+  /** Path below `/sys/fs/cgroup` inside → the environment's own group on this machine. */
+  readonly controlGroups: Readonly<Record<string, string>>;
+  readonly shmBytes: number;
+}
+
+export const DEVICES = ["null", "zero", "full", "random", "urandom", "tty"] as const;
+
+/** Makes the lines. Order matters: what lies on top comes later. */
+export function makeMountTable(facts: MountFacts): string {
+  const { place } = facts;
+  const at = (inside: string) => join(place.root, inside);
+  return [
+    line(place.root, place.root, "none", "bind,nosuid,nodev"),
+    ...facts.systemFolders.map((folder) => systemLine(facts, folder)),
+    ...facts.hidden.map(({ path, isFolder }) => line(isFolder ? place.empty : "/dev/null", at(path), "none", "bind")),
+    line(place.inside, at(INSIDE), "none", "bind,ro,nosuid,nodev"),
+    ...Object.entries(facts.extras).map(([name, from]) => readOnly(from, at(join(INSIDE, name)))),
+    line(place.home, at(join("home", facts.user)), "none", "bind,nosuid,nodev,X-mount.mkdir"),
+    line(facts.workspace, at(WORKSPACE), "none", "bind,nosuid,nodev"),
+    line("proc", at("proc"), "proc", "nosuid,nodev,noexec"),
+    readOnly(at("proc/sys"), at("proc/sys")),
+    ...facts.procMasks.map((name) => line("/dev/null", at(join("proc", name)), "none", "bind")),
+    ...DEVICES.map((name) => line(join("/dev", name), at(join("dev", name)), "none", "bind")),
+    line("devpts", at("dev/pts"), "devpts", `newinstance,nosuid,noexec,ptmxmode=0666,mode=0620${ttyOption(facts)}`),
+    line("tmpfs", at("dev/shm"), "tmpfs", `nosuid,nodev,mode=1777,size=${facts.shmBytes}`),
+    line("tmpfs", at("run"), "tmpfs", "nosuid,nodev,mode=0755,size=64m"),
+    line("tmpfs", at("run/lock"), "tmpfs", "nosuid,nodev,noexec,mode=1777,size=4m,X-mount.mkdir"),
+    line("tmpfs", at(`run/user/${facts.uid}`), "tmpfs", `nosuid,nodev,mode=0700,${ownerOption(facts)},X-mount.mkdir`),
+    ...Object.entries(facts.controlGroups).map(([name, from]) => controlGroup(from, at(join("sys/fs/cgroup", name)))),
+    "",
+  ].join("\n");
+}
+
+function systemLine({ place, overlay }: MountFacts, { name, path }: MountFacts["systemFolders"][number]): string {
+  const to = join(place.root, name);
+  if (overlay === "refused") return readOnly(path, to);
+  const layers = `lowerdir=${path},upperdir=${join(place.upper, name)},workdir=${join(place.work, name)}`;
+  return line("overlay", to, "overlay", `nosuid,nodev,${layers}${overlay === "userxattr" ? ",userxattr" : ""}`);
+}
+
+function readOnly(from: string, to: string): string {
+  return line(from, to, "none", "bind,ro,nosuid,nodev");
+}
+
+function controlGroup(from: string, to: string): string {
+  return line(from, to, "none", "bind,ro,nosuid,nodev,noexec,X-mount.mkdir");
+}
+
+function ttyOption({ ttyGroup }: MountFacts): string {
+  return ttyGroup === undefined ? "" : `,gid=${ttyGroup}`;
+}
+
+function ownerOption({ owner }: MountFacts): string {
+  return `uid=${owner},gid=${owner},size=64m`;
+}
+
+/** fstab(5): fields are parted by white space, which within them is written in octal. */
+function line(from: string, to: string, type: string, options: string): string {
+  return `${[from, to, type, options].map(escapeField).join(" ")} 0 0`;
+}
+
+function escapeField(field: string): string {
+  return field.replace(/[ \t\n\\#]/g, (character) => `\\${character.charCodeAt(0).toString(8).padStart(3, "0")}`);
+}
+
+/** Says whether a path can be an option of overlayfs, which parts its options by commas and its layers by colons. */
+export function isMountablePath(path: string): boolean {
+  return path.startsWith("/") && !/[,:"\\\0-\x1f]/.test(path);
+}

@@ -1,0 +1,49 @@
+/**
+ * Gathers what a launch mounts, and writes it down for `mount -a`.
+ *
+ * @module
+ */
+import { statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import type { EnvironmentSpec } from "../runtime.ts";
+import { mirrorMount } from "./checkout.ts";
+import { groupMounts } from "./control-groups.ts";
+import type { Host } from "./host.ts";
+import type { Place } from "./layout.ts";
+import { makeMountTable } from "./mount-table.ts";
+import { makeMountPoint } from "./skeleton.ts";
+
+/** Without a limit on memory, `/dev/shm` may take this much: browsers want more than the 64 MiB of container engines. */
+const SHM_BYTES = 256 * 1024 * 1024;
+
+/** Writes the mount table of an environment, and makes the places it mounts on. */
+export function prepareMounts(
+  host: Host,
+  place: Place,
+  spec: EnvironmentSpec,
+  { user, workspace }: { user: string; workspace: string },
+): void {
+  const { machine } = host;
+  const tools = Object.entries(host.tools).map(([name, path]) => [`bin/${name}`, path] as const);
+  const extras = Object.fromEntries([
+    ...tools,
+    [mirrorMount(spec.source.repository), join(spec.source.mirrorPath, "objects")],
+  ]);
+  for (const [name, path] of Object.entries(extras)) {
+    makeMountPoint(place, name, statSync(path).isDirectory() ? "folder" : "file");
+  }
+  const isRoot = machine.identity.mode === "root";
+  const table = makeMountTable({
+    ...machine,
+    place,
+    workspace,
+    user,
+    uid: isRoot ? spec.uid : machine.identity.uid,
+    owner: isRoot ? spec.uid : 0,
+    extras,
+    controlGroups: groupMounts(host.groups, place.id),
+    shmBytes: Math.floor((spec.limits.memoryBytes ?? 2 * SHM_BYTES) / 2),
+  });
+  writeFileSync(place.mountTable, table, { mode: 0o600 });
+}

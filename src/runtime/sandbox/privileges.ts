@@ -1,0 +1,49 @@
+/**
+ * How namespaces are made, entered, and all privileges dropped: as root with a user number for each environment, or as
+ * an ordinary user whose own number is the only one there is. Pure: words for programs of util-linux.
+ *
+ * @module
+ */
+
+/** Who this service is on its machine. */
+export type Identity =
+  { readonly mode: "root" } | { readonly mode: "user"; readonly uid: number; readonly gid: number };
+
+/** `unshare` up to the program to run as first process of new namespaces. */
+export function unshareWords(identity: Identity): string[] {
+  const user = identity.mode === "root" ? [] : ["--user", "--map-root-user"];
+  const kinds = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"];
+  return ["unshare", ...user, ...kinds, "--propagation", "private", "--fork", "--"];
+}
+
+/** `nsenter` up to the program to run in the namespaces that process `pid` holds. */
+export function enterWords(identity: Identity, pid: number): string[] {
+  const user = identity.mode === "root" ? [] : ["--user", "--preserve-credentials"];
+  const kinds = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"];
+  return ["nsenter", "--target", String(pid), ...user, ...kinds, "--"];
+}
+
+const NO_PRIVILEGES = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--"];
+
+/**
+ * Words before the program that holds the namespaces. Its user namespace is the one that later sessions join first, so
+ * an ordinary user's keeps the outer one, and gives up the capabilities in it.
+ */
+export function holderWords(identity: Identity, uid: number): string[] {
+  return identity.mode === "root" ? dropTo(uid) : ["setpriv", ...NO_PRIVILEGES];
+}
+
+/** Words before any other program inside. */
+export function dropWords(identity: Identity, uid: number): string[] {
+  return identity.mode === "root" ? dropTo(uid) : [...becomeWords(identity), "setpriv", ...NO_PRIVILEGES];
+}
+
+/** Words by which the holder starts programs of the environment: nothing is left to drop, but root's name of an ordinary user. */
+export function becomeWords(identity: Identity): string[] {
+  if (identity.mode === "root") return [];
+  return ["unshare", "--user", `--map-user=${identity.uid}`, `--map-group=${identity.gid}`, "--"];
+}
+
+function dropTo(uid: number): string[] {
+  return ["setpriv", "--reuid", String(uid), "--regid", String(uid), "--clear-groups", ...NO_PRIVILEGES];
+}

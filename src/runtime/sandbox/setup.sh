@@ -1,0 +1,22 @@
+# First process of an environment's namespaces, still root in them:  sh setup.sh FSTAB ROOT HOSTNAME IPBATCH COMMAND...
+# Makes the file system, lets the service make the network, then becomes COMMAND, which drops all privileges.
+# Descriptor 3 is a socket to the service: lines "self …" and "mounted" go out, "go" and "net" come in. If the service
+# dies before "go", the socket ends and so do we: no process is ever left that the service has not written down.
+set -eu
+exec 4>&2 2>&3
+# /proc is still the machine's: pid and start time (field 22) as the machine sees them.
+read -r self </proc/self/stat
+echo "self $self" >&3
+read -r go <&3 || exit 0
+fstab=$1 root=$2 hostname=$3 batch=$4
+shift 4
+echo "$hostname" >/proc/sys/kernel/hostname
+mount -a -T "$fstab"
+echo mounted >&3
+read -r net <&3 || exit 0
+[ -z "$batch" ] || ip -batch "$batch"
+cd "$root"
+pivot_root . .
+umount -l .
+cd /
+exec "$@" 2>&4 4>&-

@@ -1,0 +1,134 @@
+/**
+ * Brings an environment up: `Runtime.start`. Namespaces, mounts, network, limits and the first process.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import type { EnvironmentSpec, Report, StartSpec } from "../runtime.ts";
+import { makeBaseEnv, makeCommandFile } from "./command-file.ts";
+import { joinFiles, makeGroups } from "./control-groups.ts";
+import { makeEtcFiles } from "./etc-files.ts";
+import type { EtcFacts } from "./etc-files.ts";
+import type { Host } from "./host.ts";
+import { expectLine, launch } from "./launch.ts";
+import type { Launched } from "./launch.ts";
+import { INSIDE } from "./layout.ts";
+import type { Place } from "./layout.ts";
+import { listNames, readText } from "./machine.ts";
+import { prepareMounts } from "./prepare.ts";
+import { becomeWords, holderWords } from "./privileges.ts";
+import { mustRun } from "./program.ts";
+import { checkUserName, linkWorkspace, makeSkeleton, writeEtc, writePrivate } from "./skeleton.ts";
+import { stopAll } from "./stopping.ts";
+import { writeState } from "./stored.ts";
+
+/** Starts an environment that does not run. Leaves nothing running when it fails or `signal` aborts. */
+export async function startEnvironment(
+  host: Host,
+  place: Place,
+  options: { spec: EnvironmentSpec; start: StartSpec; report: Report },
+  signal: AbortSignal,
+): Promise<void> {
+  const { spec, start, report } = options;
+  const begun = host.clock.elapsed();
+  await prepareFiles(host, place, spec, start);
+  const addressIndex = host.network.reserve(spec.id);
+  writeFileSync(join(place.folder, "ip"), host.network.insideBatch(addressIndex), { mode: 0o600 });
+  try {
+    makeGroups(host.groups, spec.id, spec.limits);
+    const launched = await launchInit(host, place, { spec, addressIndex }, signal);
+    await untilReady(launched, signal);
+    launched.child.unref(); // it may outlive us
+    writeState(place, { phase: "running", holder: launched.holder, start, addressIndex });
+  } catch (error) {
+    await stopAll(host, place);
+    throw error;
+  }
+  report("starting", host.clock.elapsed() - begun);
+}
+
+async function prepareFiles(host: Host, place: Place, spec: EnvironmentSpec, start: StartSpec): Promise<void> {
+  checkUserName(start.user);
+  makeSkeleton(place, host.machine, spec.uid);
+  linkWorkspace(place, spec.source.repository, start.workspaceFolder);
+  writeEtc(place, makeEtcFiles(readEtcFacts(host, spec, start.user)));
+  writeService(host, place, spec, start);
+  prepareMounts(host, place, spec, { user: start.user, workspace: place.workspace });
+  const temporary = join(place.root, "tmp");
+  if (listNames(temporary).length > 0) {
+    // As after a reboot: sockets and locks in it belong to processes that are gone.
+    await mustRun(["find", temporary, "-xdev", "-mindepth", "1", "-delete"]);
+  }
+}
+
+/** What `init.sh` keeps running. */
+function writeService({ machine }: Host, place: Place, spec: EnvironmentSpec, start: StartSpec): void {
+  const path = join(place.inside, "service");
+  if (start.run === undefined) {
+    rmSync(path, { force: true });
+    return;
+  }
+  const env = makeBaseEnv(start, start.runEnv);
+  const text = makeCommandFile({ command: { shell: start.run }, env, folder: start.workspaceFolder });
+  writePrivate(path, text, { uid: spec.uid, machine });
+}
+
+async function launchInit(
+  host: Host,
+  place: Place,
+  { spec, addressIndex }: { spec: EnvironmentSpec; addressIndex: number },
+  signal: AbortSignal,
+): Promise<Launched> {
+  const { identity } = host.machine;
+  const output = openSync(place.log, "a", 0o600);
+  try {
+    return await launch(
+      {
+        place,
+        identity,
+        hostname: spec.hostname,
+        groups: joinFiles(host.groups, spec.id),
+        batchFile: join(place.folder, "ip"),
+        bootId: host.bootId,
+        makeNetwork: (pid) => host.network.attach(spec.id, addressIndex, pid),
+        command: [...holderWords(identity, spec.uid), "sh", `${INSIDE}/init.sh`, ...becomeWords(identity)],
+        output,
+      },
+      signal,
+    );
+  } finally {
+    closeSync(output);
+  }
+}
+
+async function untilReady({ nextLine, control }: Launched, signal: AbortSignal): Promise<void> {
+  const giveUp = () => control.destroy();
+  signal.addEventListener("abort", giveUp);
+  try {
+    await expectLine(nextLine, "ready");
+    signal.throwIfAborted();
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+    control.destroy();
+  }
+}
+
+/** What the environment's files of `/etc` are made of. */
+export function readEtcFacts({ machine, network }: Host, spec: EnvironmentSpec, user: string): EtcFacts {
+  const own = (name: string) => readText(join(machine.root, "etc", name));
+  return {
+    user,
+    uid: machine.identity.mode === "root" ? spec.uid : machine.identity.uid,
+    hostname: spec.hostname,
+    author: spec.author,
+    machineId: createHash("sha256").update(`slipway machine ${spec.id}`).digest("hex").slice(0, 32),
+    nameservers: network.nameservers,
+    own: { passwd: own("passwd"), group: own("group"), gitconfig: own("gitconfig") },
+  };
+}
