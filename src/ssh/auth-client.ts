@@ -14,7 +14,7 @@ import { WireWriter } from "./wire.ts";
 /** Asks for the authentication service and proves `key` in one go, which saves a round trip. */
 export function sendAuthentication(transport: Transport, user: string, key: SigningKey): void {
   const algorithm = key.algorithms[0];
-  if (algorithm === undefined) throw new Error("a signing key has an algorithm");
+  if (algorithm === undefined) throw new Error("Cannot sign: the key has no algorithm");
   transport.send(new WireWriter().byte(message.serviceRequest).string("ssh-userauth").done());
   const data = signedData(transport.sessionId, Buffer.from(user), algorithm, key.blob);
   // The signed data is the request behind the session id (4 + 32 bytes), so the request needs no second writing.

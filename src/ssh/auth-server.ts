@@ -68,7 +68,8 @@ export class AuthServer {
 
   /** Lets the peer in: its next messages are of the connection protocol. */
   succeed(): void {
-    if (this.#phase !== "verified") throw new Error(`authentication cannot succeed while ${this.#phase}`);
+    if (this.#phase !== "verified")
+      throw new Error(`Cannot let the peer in: authentication is ${this.#phase}, needs verified`);
     this.#phase = "done";
     this.#transport.send(Buffer.of(message.userauthSuccess));
   }
@@ -116,7 +117,7 @@ export class AuthServer {
       return;
     }
     const key = this.#readKnown(keyBlob);
-    if (key === undefined || !key.algorithms.includes(algorithm)) {
+    if (key?.algorithms.includes(algorithm) !== true) {
       this.#options.onFailed(keyBlob);
       this.#fail();
     } else if (signature === undefined) {

@@ -17,13 +17,10 @@ import {
 } from "node:crypto";
 import { Fault } from "../base/fault.ts";
 
-interface CipherSpec {
-  readonly mode: "gcm" | "ctr";
-  /** OpenSSL's name. */
-  readonly openssl: string;
-  readonly keyBytes: number;
-  readonly ivBytes: number;
-}
+/** `openssl` is OpenSSL's name. */
+type CipherSpec = { readonly keyBytes: number; readonly ivBytes: number } & (
+  { readonly mode: "gcm"; readonly openssl: CipherGCMTypes } | { readonly mode: "ctr"; readonly openssl: string }
+);
 
 interface MacSpec {
   readonly hash: string;
@@ -34,7 +31,7 @@ interface MacSpec {
 }
 
 /** By name, the preferred first. */
-export const ciphers: ReadonlyMap<string, CipherSpec> = new Map([
+export const ciphers: ReadonlyMap<string, CipherSpec> = new Map<string, CipherSpec>([
   ["aes128-gcm@openssh.com", { mode: "gcm", openssl: "aes-128-gcm", keyBytes: 16, ivBytes: 12 }],
   ["aes256-gcm@openssh.com", { mode: "gcm", openssl: "aes-256-gcm", keyBytes: 32, ivBytes: 12 }],
   ["aes256-ctr", { mode: "ctr", openssl: "aes-256-ctr", keyBytes: 32, ivBytes: 16 }],
@@ -327,7 +324,7 @@ function materialOf(keys: DirectionKeys): Material {
   const cipher = ciphers.get(keys.cipher);
   const mac = keys.mac === undefined ? NO_MAC : macs.get(keys.mac);
   if (cipher === undefined || mac === undefined)
-    throw new Error(`agreed on an unknown cipher or MAC: ${keys.cipher} ${keys.mac}`);
+    throw new Error(`Cannot make keys: agreed on an unknown cipher or MAC: ${keys.cipher} ${keys.mac}`);
   return {
     cipher,
     key: keys.derive("key", cipher.keyBytes),
@@ -339,13 +336,13 @@ function materialOf(keys: DirectionKeys): Material {
 
 export function makeSealer(keys: DirectionKeys): Sealer {
   const { cipher, key, iv, mac, macKey } = materialOf(keys);
-  if (cipher.mode === "gcm") return new GcmSealer(cipher.openssl as CipherGCMTypes, key, iv);
+  if (cipher.mode === "gcm") return new GcmSealer(cipher.openssl, key, iv);
   return new CtrSealer(createCipheriv(cipher.openssl, key, iv), mac, macKey);
 }
 
 export function makeOpener(keys: DirectionKeys): Opener {
   const { cipher, key, iv, mac, macKey } = materialOf(keys);
-  if (cipher.mode === "gcm") return new GcmOpener(cipher.openssl as CipherGCMTypes, key, iv);
+  if (cipher.mode === "gcm") return new GcmOpener(cipher.openssl, key, iv);
   const decipher = createDecipheriv(cipher.openssl, key, iv);
   return mac.encryptThenMac ? new CtrEtmOpener(decipher, mac, macKey) : new CtrOpener(decipher, mac, macKey);
 }

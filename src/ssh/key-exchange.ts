@@ -167,7 +167,8 @@ export class KeyExchange {
     const init = reader.string();
     reader.end();
     const hostKey = hostKeys.find((key) => key.algorithms.includes(agreement.hostKey));
-    if (hostKey === undefined) throw new Error(`agreed on a host key that is not there: ${agreement.hostKey}`);
+    if (hostKey === undefined)
+      throw new Error(`Cannot answer: agreed on a host key that is not there: ${agreement.hostKey}`);
     const { reply, secret } = methodOf(agreement).answer(init);
     const hash = this.#exchangeHash(round, { hostKey: hostKey.blob, init, reply, secret });
     const signature = hostKey.sign(agreement.hostKey, hash);
@@ -184,7 +185,7 @@ export class KeyExchange {
     const signature = reader.string();
     reader.end();
     if (this.#role.role !== "client" || round.finish === undefined || round.init === undefined) {
-      throw new Error("a reply is taken by a client that has begun");
+      throw new Error("Cannot take a reply: nothing was begun");
     }
     if (!this.#role.isExpected(blob)) throw violated("the host key is not the expected one");
     const secret = round.finish(reply);
@@ -235,7 +236,7 @@ export class KeyExchange {
 
 function methodOf(agreement: Agreement): NonNullable<ReturnType<typeof kexMethods.get>> {
   const method = kexMethods.get(agreement.kex);
-  if (method === undefined) throw new Error(`agreed on an unknown method: ${agreement.kex}`);
+  if (method === undefined) throw new Error(`Cannot exchange keys: agreed on an unknown method: ${agreement.kex}`);
   return method;
 }
 

@@ -19,7 +19,7 @@ export interface SigningKey {
 const HASH_OF: Readonly<Record<string, string>> = { "rsa-sha2-512": "sha512", "rsa-sha2-256": "sha256" };
 
 function jwkBytes(value: unknown): Buffer {
-  if (typeof value !== "string") throw new Error("a private key exports no number where it must");
+  if (typeof value !== "string") throw new Error("Cannot read a private key: a number is missing");
   return Buffer.from(value, "base64url");
 }
 
@@ -37,7 +37,7 @@ function blobOf(key: KeyObject): { blob: Buffer; algorithms: string[] } {
         algorithms: ["rsa-sha2-512", "rsa-sha2-256"],
       };
     default:
-      throw new Error(`a private key of type ${key.asymmetricKeyType} is none of ours`);
+      throw new Error(`Cannot use a private key: its type is ${key.asymmetricKeyType}, needs ed25519 or rsa`);
   }
 }
 

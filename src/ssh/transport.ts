@@ -3,30 +3,21 @@
  * bytes, keeps the keys fresh and ends for exactly one reason. What the messages from 50 on mean is its handler's
  * business.
  *
- * Memory is bounded: input by one packet and one read, output by what its users send after `isFull` turned true; they
- * must stop then, until `drained()`.
+ * Memory is bounded by `packet-stream.ts`, and by its users: they must stop sending when `isFull` turns true, until
+ * `drained()`.
  *
  * @module
  */
-import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
-import {
-  makeBody,
-  makePlainOpener,
-  payloadOf,
-  plainSealer,
-  ciphers,
-  violated,
-  type Opener,
-  type Sealer,
-} from "./ciphers.ts";
+import { ciphers, makeBody, payloadOf, violated, type Opener, type Sealer } from "./ciphers.ts";
 import { ourIdentification, readIdentification } from "./identification.ts";
 import { KeyExchange, type KexRole } from "./key-exchange.ts";
-import { giveSlab, release, takeSlab, withJoined } from "./memory.ts";
+import { release } from "./memory.ts";
 import type { Agreement } from "./negotiate.ts";
 import { disconnectReason, message } from "./numbers.ts";
+import { PacketStream } from "./packet-stream.ts";
 import { signatureAlgorithms } from "./public-keys.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
@@ -74,46 +65,26 @@ const PACKET_BYTES = 256 * 1_024;
 const STRANGER_EXCHANGES = 3;
 /** An exchange that takes longer is given up, in milliseconds (guess: slow links need seconds). */
 const EXCHANGE_MS = 60_000;
-/** Bytes taken in one turn of the event loop before others get theirs (measured: 2 MiB cost others 4 ms). */
-const TURN_BYTES = 256 * 1_024;
-/** A read this long means that more is waiting: the size of libuv's buffer. */
-const FULL_READ_BYTES = 65_536;
 /** After this much on CTR with HMAC, a peer that also has GCM is moved to it: docs/decisions/0005. */
 const UPGRADE_BYTES = 1_024 * 1_024;
-/** Unsent output above which senders must wait; the kernel's own buffers come on top. */
-const FULL_BYTES = 512 * 1_024;
 /** How long the last bytes may take to leave, in milliseconds (guess). */
 const LINGER_MS = 2_000;
 
-const NOTHING = Buffer.alloc(0);
 const GCM_NAMES = [...ciphers].filter(([, spec]) => spec.mode === "gcm").map(([name]) => name);
 
 export class Transport {
   readonly #options: TransportOptions;
-  readonly #stream: Duplex;
+  readonly #packets: PacketStream;
   readonly #handler: TransportHandler;
   readonly #isServer: boolean;
   readonly #cancelTimers: (() => void)[] = [];
 
-  /** The beginning of a packet that has not arrived whole. */
-  #input: Buffer = NOTHING;
   #kex: KeyExchange | undefined;
-  #sealer: Sealer = plainSealer;
-  #opener: Opener = makePlainOpener();
-  #sendSequence = 0;
-  #receiveSequence = 0;
   #agreement: Agreement | undefined;
   #held: Buffer[] = [];
   #heldBytes = 0;
-  /** What this turn of the event loop has sealed so far; one write takes it all. */
-  #slab: Buffer | undefined;
-  #slabBytes = 0;
   #isTrusted = false;
   #isReady = false;
-  #isPaused = false;
-  #isYielding = false;
-  #turnBytes = 0;
-  #bytesSinceKeys = 0;
   #strangerExchanges = 0;
   #stopWaiting: (() => void) | undefined;
   #ending: Ending | undefined;
@@ -122,36 +93,40 @@ export class Transport {
 
   constructor(options: TransportOptions, handler: TransportHandler) {
     this.#options = options;
-    this.#stream = options.stream;
     this.#handler = handler;
     this.#isServer = options.kex.role === "server";
-    this.#stream.on("data", (chunk: Buffer) => {
-      this.#take(chunk);
+    this.#packets = new PacketStream(options.stream, STRANGER_PACKET_BYTES, {
+      identify: (input) => this.#identify(input),
+      packet: (body, sequence) => {
+        this.#dispatch(payloadOf(body), body, sequence);
+      },
+      turnEnded: () => {
+        this.#renewKeys();
+      },
+      failed: (error) => {
+        this.#fail(error);
+      },
+      drained: () => {
+        this.#tellDrained();
+      },
+      closed: (text, cause) => {
+        this.#finish(cause === undefined ? { by: "peer", text } : { by: "peer", text, cause });
+      },
     });
-    this.#stream.on("drain", () => {
-      this.#tellDrained();
-    });
-    this.#stream.on("end", () => {
-      this.#finish({ by: "peer", text: "the peer closed the connection" });
-    });
-    this.#stream.on("error", (cause) => {
-      this.#finish({ by: "peer", text: "the connection broke", cause });
-    });
-    this.#stream.on("close", () => {
-      this.#finish({ by: "peer", text: "the connection closed" });
-    });
-    this.#stream.write(`${ourIdentification}\r\n`);
+    this.#packets.writePlain(`${ourIdentification}\r\n`);
   }
 
   /** Hash of the first exchange; only from `ready` on. */
   get sessionId(): Buffer {
-    if (this.#kex?.sessionId === undefined) throw new Error("sessionId is read before the first exchange ended");
+    if (this.#kex?.sessionId === undefined)
+      throw new Error("Cannot give the session id: it is read before the first exchange ended");
     return this.#kex.sessionId;
   }
 
   /** What the keys in use were agreed with; only from `ready` on. */
   get agreement(): Agreement {
-    if (this.#agreement === undefined) throw new Error("agreement is read before the first exchange ended");
+    if (this.#agreement === undefined)
+      throw new Error("Cannot give the agreement: it is read before the first exchange ended");
     return this.#agreement;
   }
 
@@ -161,19 +136,20 @@ export class Transport {
 
   /** Whether senders must wait for `drained()`. */
   get isFull(): boolean {
-    return this.#heldBytes > 0 || this.#stream.writableLength + this.#slabBytes > FULL_BYTES;
+    return this.#heldBytes > 0 || this.#packets.isFull;
   }
 
   /** Lifts the limits for strangers: the peer has proved who it is. */
   trust(): void {
     this.#isTrusted = true;
+    this.#packets.maxBytes = PACKET_BYTES;
   }
 
   /** Sends a message, after an exchange under way if there is one. */
   send(payload: Buffer): void {
     if (this.#ending !== undefined) return;
     if (this.#kex === undefined || this.#kex.holdsSending) this.#hold(payload);
-    else this.#seal(makeBody(payload, this.#sealer));
+    else this.#sendNow(payload);
   }
 
   /**
@@ -182,23 +158,26 @@ export class Transport {
    */
   forward(body: Buffer): void {
     if (this.#ending !== undefined) return;
-    if (this.#kex === undefined || this.#kex.holdsSending || this.#sealer.padsLength || body.length % 16 !== 0) {
+    if (
+      this.#kex === undefined ||
+      this.#kex.holdsSending ||
+      this.#packets.sealer.padsLength ||
+      body.length % 16 !== 0
+    ) {
       this.send(payloadOf(body));
     } else {
-      this.#seal(body);
+      this.#packets.seal(body);
       release(body);
     }
   }
 
   /** Takes no more input until `resume`; what was read already still comes. */
   pause(): void {
-    this.#isPaused = true;
-    this.#stream.pause();
+    this.#packets.pause();
   }
 
   resume(): void {
-    this.#isPaused = false;
-    if (!this.#isYielding) this.#stream.resume();
+    this.#packets.resume();
   }
 
   /** Renews the keys now. */
@@ -210,14 +189,14 @@ export class Transport {
   disconnect(reason: number, text: string, cause?: unknown): void {
     if (this.#ending !== undefined) return;
     const payload = new WireWriter().byte(message.disconnect).uint32(reason).string(text).string("").done();
-    this.#seal(makeBody(payload, this.#sealer));
+    this.#sendNow(payload);
     this.#finish(cause === undefined ? { by: "us", text } : { by: "us", text, cause });
   }
 
   /** Ends the connection without a word. */
   destroy(text: string): void {
     this.#finish({ by: "us", text });
-    this.#stream.destroy();
+    this.#packets.destroy();
   }
 
   #hold(payload: Buffer): void {
@@ -225,61 +204,9 @@ export class Transport {
     this.#heldBytes += payload.length;
   }
 
-  /** Gathers what is sealed in one turn, so that it leaves in one system call. */
-  readonly #write = (piece: Buffer): void => {
-    for (let at = 0; at < piece.length;) {
-      if (this.#slab === undefined) {
-        this.#slab = takeSlab();
-        process.nextTick(this.#flush);
-      }
-      const copied = piece.copy(this.#slab, this.#slabBytes, at);
-      at += copied;
-      this.#slabBytes += copied;
-      if (this.#slabBytes === this.#slab.length) this.#flush();
-    }
-    release(piece);
-  };
-
-  readonly #flush = (): void => {
-    const slab = this.#slab;
-    if (slab === undefined) return;
-    const filled = slab.subarray(0, this.#slabBytes);
-    this.#slab = undefined;
-    this.#slabBytes = 0;
-    if (!this.#stream.writable) return;
-    // A socket has copied the bytes to the kernel when it calls back; other streams may hand on the very buffer.
-    if (this.#stream instanceof Socket) {
-      this.#stream.write(filled, () => {
-        giveSlab(slab);
-      });
-    } else {
-      this.#stream.write(Buffer.from(filled));
-      giveSlab(slab);
-    }
-  };
-
-  #seal(body: Buffer): void {
-    if (!this.#stream.writable) return;
-    this.#sealer.seal(body, this.#sendSequence, this.#write);
-    this.#sendSequence = (this.#sendSequence + 1) >>> 0;
-    this.#bytesSinceKeys += body.length;
-  }
-
-  #take(chunk: Buffer): void {
-    if (this.#ending !== undefined) return;
-    this.#yieldTurn(chunk.length);
-    const rest = this.#input;
-    try {
-      this.#input = withJoined(rest, chunk, (input) => {
-        const at = this.#takePackets(input, this.#kex === undefined ? this.#takeIdentification(input) : 0);
-        return at === input.length ? NOTHING : Buffer.from(input.subarray(at));
-      });
-      this.#renewKeys();
-    } catch (error) {
-      this.#fail(error);
-    }
-    release(rest);
-    if (this.#stream instanceof Socket) release(chunk); // it was read for us alone
+  /** Sends whatever else waits. */
+  #sendNow(payload: Buffer): void {
+    this.#packets.seal(makeBody(payload, this.#packets.sealer));
   }
 
   #fail(error: unknown): void {
@@ -290,44 +217,16 @@ export class Transport {
     this.disconnect(reason, error instanceof Fault ? error.told : "internal error", error);
   }
 
-  #takePackets(input: Buffer, from: number): number {
-    let at = from;
-    const maxBytes = this.#isTrusted ? PACKET_BYTES : STRANGER_PACKET_BYTES;
-    while (this.#kex !== undefined && !this.hasEnded) {
-      const body = this.#opener.open(input, at, this.#receiveSequence, maxBytes);
-      if (body === undefined) break;
-      at = this.#opener.next;
-      const sequence = this.#receiveSequence;
-      this.#receiveSequence = (sequence + 1) >>> 0;
-      this.#bytesSinceKeys += body.length;
-      this.#dispatch(payloadOf(body), body, sequence);
-    }
-    return at;
-  }
-
-  /** Lets other connections have their turn of the event loop when this one has more to read than fits in one. */
-  #yieldTurn(bytes: number): void {
-    this.#turnBytes = bytes < FULL_READ_BYTES ? 0 : this.#turnBytes + bytes;
-    if (this.#turnBytes < TURN_BYTES || this.#isYielding) return;
-    this.#isYielding = true;
-    this.#turnBytes = 0;
-    this.#stream.pause();
-    setImmediate(() => {
-      this.#isYielding = false;
-      if (!this.#isPaused) this.#stream.resume();
-    });
-  }
-
-  #takeIdentification(input: Buffer): number {
+  #identify(input: Buffer): number | undefined {
     const found = readIdentification(input, this.#isServer ? "client" : "server");
-    if (found === undefined) return 0;
+    if (found === undefined) return undefined;
     this.peerIdentification = found.line;
     const identifications = this.#isServer
       ? { client: found.line, server: ourIdentification }
       : { client: ourIdentification, server: found.line };
     this.#kex = new KeyExchange(this.#options.kex, identifications, {
       sendNow: (payload) => {
-        this.#seal(makeBody(payload, this.#sealer));
+        this.#sendNow(payload);
       },
       startSealing: (sealer, agreement) => {
         this.#startSealing(sealer, agreement);
@@ -355,8 +254,8 @@ export class Transport {
   /** Renews keys that are used up, and moves bulk to the faster cipher. */
   #renewKeys(): void {
     if (!this.#isReady || this.#kex === undefined || this.#kex.isRunning) return;
-    if (this.#bytesSinceKeys >= (this.#options.rekeyBytes ?? 2 ** 30)) this.#startExchange();
-    else if (this.#bytesSinceKeys >= UPGRADE_BYTES && this.#mayUpgrade()) this.#startExchange(GCM_NAMES);
+    if (this.#packets.bytesSinceKeys >= (this.#options.rekeyBytes ?? 2 ** 30)) this.#startExchange();
+    else if (this.#packets.bytesSinceKeys >= UPGRADE_BYTES && this.#mayUpgrade()) this.#startExchange(GCM_NAMES);
   }
 
   #mayUpgrade(): boolean {
@@ -371,15 +270,13 @@ export class Transport {
 
   #startSealing(sealer: Sealer, agreement: Agreement): void {
     const isFirst = this.#agreement === undefined;
-    this.#sealer = sealer;
     this.#agreement = agreement;
-    this.#bytesSinceKeys = 0;
-    if (this.#kex?.isStrict === true) this.#sendSequence = 0;
-    if (isFirst && this.#isServer && this.#kex?.wantsExtInfo === true) this.#seal(makeBody(writeExtInfo(), sealer));
+    this.#packets.startSealing(sealer, this.#kex?.isStrict === true);
+    if (isFirst && this.#isServer && this.#kex?.wantsExtInfo === true) this.#sendNow(writeExtInfo());
     const held = this.#held;
     this.#held = [];
     this.#heldBytes = 0;
-    for (const payload of held) this.#seal(makeBody(payload, this.#sealer));
+    for (const payload of held) this.#sendNow(payload);
     // Not at once: the handler must not be called from inside its own `send`.
     if (held.length > 0) {
       process.nextTick(() => {
@@ -389,8 +286,7 @@ export class Transport {
   }
 
   #startOpening(opener: Opener): void {
-    this.#opener = opener;
-    if (this.#kex?.isStrict === true) this.#receiveSequence = 0;
+    this.#packets.startOpening(opener, this.#kex?.isStrict === true);
     this.#stopWaiting?.();
     this.#stopWaiting = undefined;
     if (this.#isReady) return;
@@ -412,7 +308,7 @@ export class Transport {
   #dispatch(payload: Buffer, body: Buffer, sequence: number): void {
     const number = payload[0] ?? 0;
     const kex = this.#kex;
-    if (kex === undefined) throw new Error("a packet is dispatched before the identification");
+    if (kex === undefined) throw new Error("Cannot dispatch a packet: there is no identification yet");
     if (number >= message.kexInit && number < message.userauthRequest) {
       this.#dispatchExchange(kex, payload, sequence);
     } else if (number === message.disconnect) {
@@ -466,16 +362,11 @@ export class Transport {
     this.#stopWaiting?.();
     for (const cancel of this.#cancelTimers) cancel();
     this.#held = [];
-    this.#input = NOTHING;
-    if (!this.#stream.destroyed) {
-      this.#flush();
-      this.#stream.resume(); // unread input would hold back the end
-      this.#stream.end();
-      const cancel = this.#options.clock.after(LINGER_MS, () => {
-        this.#stream.destroy();
-      });
-      this.#stream.once("close", cancel);
-    }
+    this.#packets.end();
+    const cancel = this.#options.clock.after(LINGER_MS, () => {
+      this.#packets.destroy();
+    });
+    this.#packets.onceClosed(cancel);
     this.#handler.ended(ending);
   }
 }

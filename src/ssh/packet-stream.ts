@@ -1,0 +1,230 @@
+/**
+ * Packets on a byte stream: what comes in is cut into opened packets, what goes out is sealed and gathered so that each
+ * turn of the event loop costs one system call. Knows nothing of messages.
+ *
+ * Memory is bounded: input by one packet and one read, output by what its user seals after `isFull` turned true.
+ *
+ * Called by `transport.ts` alone.
+ *
+ * @module
+ */
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { makePlainOpener, plainSealer, type Opener, type Sealer } from "./ciphers.ts";
+import { giveSlab, release, takeSlab, withJoined } from "./memory.ts";
+
+export interface PacketHandler {
+  /**
+   * Looks for the identification at the head of the input, until it is found.
+   *
+   * @returns where the packets begin, or `undefined` until all of it is there
+   */
+  identify(input: Buffer): number | undefined;
+  /** One opened packet: `padding_length, payload, padding`. The view may be kept. */
+  packet(body: Buffer, sequence: number): void;
+  /** A read is done with. */
+  turnEnded(): void;
+  /** Something thrown while the input was read. */
+  failed(error: unknown): void;
+  /** `isFull` is false, and may have been true before. */
+  drained(): void;
+  /** The stream is at its end, for the first of these reasons. May be called more than once. */
+  closed(text: string, cause?: unknown): void;
+}
+
+/** Unsent output above which senders must wait; the kernel's own buffers come on top. */
+const FULL_BYTES = 512 * 1_024;
+/** Bytes taken in one turn of the event loop before others get theirs (libuv reads up to 2 MiB without a pause). */
+const TURN_BYTES = 256 * 1_024;
+/** A read this long means that more is waiting: the size of libuv's buffer. */
+const FULL_READ_BYTES = 65_536;
+const NOTHING = Buffer.alloc(0);
+
+export class PacketStream {
+  /** Longest packet taken. */
+  maxBytes: number;
+  /** Bytes sealed and opened since the sealer last changed. */
+  bytesSinceKeys = 0;
+  sealer: Sealer = plainSealer;
+
+  readonly #stream: Duplex;
+  readonly #handler: PacketHandler;
+  #opener: Opener = makePlainOpener();
+  #sendSequence = 0;
+  #receiveSequence = 0;
+  #isIdentified = false;
+  #hasStopped = false;
+  /** The beginning of a packet that has not arrived whole. */
+  #input: Buffer = NOTHING;
+  /** What this turn of the event loop has sealed so far; one write takes it all. */
+  #slab: Buffer | undefined;
+  #slabBytes = 0;
+  #isPaused = false;
+  #isYielding = false;
+  #turnBytes = 0;
+
+  constructor(stream: Duplex, maxBytes: number, handler: PacketHandler) {
+    this.#stream = stream;
+    this.maxBytes = maxBytes;
+    this.#handler = handler;
+    stream.on("data", (chunk: Buffer) => {
+      this.#take(chunk);
+    });
+    stream.on("drain", () => {
+      this.#handler.drained();
+    });
+    stream.on("end", () => {
+      handler.closed("the peer closed the connection");
+    });
+    stream.on("error", (cause) => {
+      handler.closed("the connection broke", cause);
+    });
+    stream.on("close", () => {
+      handler.closed("the connection closed");
+    });
+  }
+
+  /** Whether senders must wait for `drained()`. */
+  get isFull(): boolean {
+    return this.#stream.writableLength + this.#slabBytes > FULL_BYTES;
+  }
+
+  /** Sends bytes as they are: the identification. */
+  writePlain(text: string): void {
+    this.#write(Buffer.from(text));
+  }
+
+  /** Seals a body and sends it. */
+  seal(body: Buffer): void {
+    if (!this.#stream.writable) return;
+    this.sealer.seal(body, this.#sendSequence, this.#write);
+    this.#sendSequence = (this.#sendSequence + 1) >>> 0;
+    this.bytesSinceKeys += body.length;
+  }
+
+  /** Seals with new keys from the next packet on. */
+  startSealing(sealer: Sealer, resetsSequence: boolean): void {
+    this.sealer = sealer;
+    this.bytesSinceKeys = 0;
+    if (resetsSequence) this.#sendSequence = 0;
+  }
+
+  /** Opens with new keys from the next packet on. */
+  startOpening(opener: Opener, resetsSequence: boolean): void {
+    this.#opener = opener;
+    if (resetsSequence) this.#receiveSequence = 0;
+  }
+
+  /** Takes no more input until `resume`; what was read already still comes. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    if (!this.#isYielding) this.#stream.resume();
+  }
+
+  /** Takes no more packets and closes the stream once what was sealed has left. */
+  end(): void {
+    this.#hasStopped = true;
+    this.#input = NOTHING;
+    this.#flush();
+    this.#stream.resume(); // unread input would hold back the end
+    this.#stream.end();
+  }
+
+  destroy(): void {
+    this.#hasStopped = true;
+    this.#stream.destroy();
+  }
+
+  /** Calls back when the stream is gone, at once if it is. */
+  onceClosed(then: () => void): void {
+    if (this.#stream.destroyed) then();
+    else this.#stream.once("close", then);
+  }
+
+  readonly #write = (piece: Buffer): void => {
+    for (let at = 0; at < piece.length;) {
+      if (this.#slab === undefined) {
+        this.#slab = takeSlab();
+        process.nextTick(this.#flush);
+      }
+      const copied = piece.copy(this.#slab, this.#slabBytes, at);
+      at += copied;
+      this.#slabBytes += copied;
+      if (this.#slabBytes === this.#slab.length) this.#flush();
+    }
+    release(piece);
+  };
+
+  readonly #flush = (): void => {
+    const slab = this.#slab;
+    if (slab === undefined) return;
+    const filled = slab.subarray(0, this.#slabBytes);
+    this.#slab = undefined;
+    this.#slabBytes = 0;
+    if (!this.#stream.writable) return;
+    // A socket has copied the bytes to the kernel when it calls back; other streams may hand on the very buffer.
+    if (this.#stream instanceof Socket) {
+      this.#stream.write(filled, () => {
+        giveSlab(slab);
+      });
+    } else {
+      this.#stream.write(Buffer.from(filled));
+      giveSlab(slab);
+    }
+  };
+
+  #take(chunk: Buffer): void {
+    if (this.#hasStopped) return;
+    this.#yieldTurn(chunk.length);
+    const rest = this.#input;
+    try {
+      this.#input = withJoined(rest, chunk, (input) => {
+        const at = this.#takePackets(input);
+        return at === input.length ? NOTHING : Buffer.from(input.subarray(at));
+      });
+      this.#handler.turnEnded();
+    } catch (error) {
+      this.#handler.failed(error);
+    }
+    release(rest);
+    if (this.#stream instanceof Socket) release(chunk); // it was read for us alone
+  }
+
+  #takePackets(input: Buffer): number {
+    let at = 0;
+    if (!this.#isIdentified) {
+      const next = this.#handler.identify(input);
+      if (next === undefined) return 0;
+      this.#isIdentified = true;
+      at = next;
+    }
+    while (!this.#hasStopped) {
+      const body = this.#opener.open(input, at, this.#receiveSequence, this.maxBytes);
+      if (body === undefined) break;
+      at = this.#opener.next;
+      const sequence = this.#receiveSequence;
+      this.#receiveSequence = (sequence + 1) >>> 0;
+      this.bytesSinceKeys += body.length;
+      this.#handler.packet(body, sequence);
+    }
+    return at;
+  }
+
+  /** Lets other connections have their turn of the event loop when this one has more to read than fits in one. */
+  #yieldTurn(bytes: number): void {
+    this.#turnBytes = bytes < FULL_READ_BYTES ? 0 : this.#turnBytes + bytes;
+    if (this.#turnBytes < TURN_BYTES || this.#isYielding) return;
+    this.#isYielding = true;
+    this.#turnBytes = 0;
+    this.#stream.pause();
+    setImmediate(() => {
+      this.#isYielding = false;
+      if (!this.#isPaused) this.#stream.resume();
+    });
+  }
+}
