@@ -176,7 +176,7 @@ export class Connection {
       login: who.login,
       ...(admitted.environment === undefined ? {} : { environment: admitted.environment }),
     });
-    if (!stop.signal.aborted) this.#relay(who, stop, admitted, session);
+    if (!this.#transport.hasEnded) this.#relay(who, stop, admitted, session);
   }
 
   #relay(who: Identified, stop: AbortController, admitted: Admitted, session: Session): void {

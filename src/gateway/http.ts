@@ -38,7 +38,7 @@ export async function openHttp(options: HttpOptions): Promise<{ port: number } &
   });
   await promise;
   const bound = server.address();
-  if (bound === null || typeof bound === "string") throw new Error("a TCP server has an address");
+  if (bound === null || typeof bound === "string") throw new Error("Cannot tell the port: a TCP server has no address");
   return {
     port: bound.port,
     [Symbol.asyncDispose]: async () => {

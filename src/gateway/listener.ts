@@ -68,7 +68,7 @@ async function listen(address: ListenAddress, acceptor: Acceptor): Promise<Serve
 
 function boundTo(server: Server): ListenAddress {
   const bound = server.address();
-  if (bound === null || typeof bound === "string") throw new Error("a TCP server has an address");
+  if (bound === null || typeof bound === "string") throw new Error("Cannot tell the port: a TCP server has no address");
   return { host: bound.address, port: bound.port };
 }
 

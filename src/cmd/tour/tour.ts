@@ -103,11 +103,11 @@ async function throughForward(options: TourOptions, mark: string): Promise<strin
 
 function check(result: ClientResult): ClientResult {
   if (result.exitCode === 0) return result;
-  throw new Error(`exit code ${result.exitCode}: ${result.stderr.trim()}`);
+  throw new Error(`Exit code ${result.exitCode}: ${result.stderr.trim()}`);
 }
 
 function mustShow(page: string, mark: string): string {
-  if (!page.includes(mark)) throw new Error(`the page is without the edit: ${JSON.stringify(page.slice(0, 200))}`);
+  if (!page.includes(mark)) throw new Error(`The page is without the edit: ${JSON.stringify(page.slice(0, 200))}`);
   return `"${mark}"`;
 }
 
@@ -129,7 +129,7 @@ async function freePort(): Promise<number> {
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const address = server.address();
   await new Promise((closed) => server.close(closed));
-  if (address === null || typeof address === "string") throw new Error("a TCP server has an address");
+  if (address === null || typeof address === "string") throw new Error("Cannot tell the port: a TCP server has no address");
   return address.port;
 }
 

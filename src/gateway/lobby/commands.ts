@@ -225,7 +225,7 @@ export function readCommand(words: readonly string[]): { command: LobbyCommand }
   try {
     const parsed = parseArgs({ args: [...rest], options, allowPositionals: true, strict: true });
     if (parsed.positionals.length !== command.args.length) throw wrong(`usage: ${usageOf(name)}`);
-    return { command, args: parsed.positionals, options: parsed.values as Call["options"] };
+    return { command, args: parsed.positionals, options: parsed.values };
   } catch (error) {
     if (error instanceof Fault) throw error;
     throw wrong(`usage: ${usageOf(name)}`);

@@ -7,7 +7,8 @@
  * @module
  */
 import { message } from "../../ssh/numbers.ts";
-import { WireReader, WireWriter } from "../../ssh/wire.ts";
+import type { WireReader} from "../../ssh/wire.ts";
+import { WireWriter } from "../../ssh/wire.ts";
 
 /** Runs one command line. @returns the exit status */
 export type RunCommand = (
