@@ -6,12 +6,12 @@
  *
  * @module
  */
+import type { Target, Verdict } from "../policy/forward.ts";
 import type { Log } from "../base/log.ts";
 import type { Transport } from "../ssh/transport.ts";
 import { enterFar } from "./far.ts";
 import type { GatewayDeps, Person } from "./ports.ts";
 import type { Relay } from "./relay.ts";
-import type { Verdict, Wanted } from "./relay-options.ts";
 import type { Side } from "./side.ts";
 
 export interface AdmitRequest {
@@ -31,8 +31,8 @@ export interface Admitted {
   readonly far: Side;
   /** `undefined` for the lobby. */
   readonly environment: string | undefined;
-  readonly judge: (wanted: Wanted) => Verdict;
-  readonly onOpened: (wanted: Wanted, verdict: Verdict) => void;
+  readonly judge: (wanted: Target) => Verdict;
+  readonly onOpened: (wanted: Target, verdict: Verdict) => void;
   /** Lets the far side's messages flow into the relay. */
   start(relay: Relay): void;
   clientDrained(): void;
@@ -121,7 +121,7 @@ async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, sign
   }
 }
 
-function auditOpened(deps: GatewayDeps, request: AdmitRequest, wanted: Wanted, verdict: Verdict): void {
+function auditOpened(deps: GatewayDeps, request: AdmitRequest, wanted: Target, verdict: Verdict): void {
   deps.metrics.channelOpened(wanted.type, verdict.allowed);
   const what = wanted.path ?? (wanted.host === undefined ? "" : `${wanted.host}:${wanted.port}`);
   const common = { session: request.id, what: `${wanted.type} ${what}`.trim() };

@@ -5,11 +5,12 @@
  *
  * @module
  */
+import type { Target } from "../policy/forward.ts";
 import { Fault } from "../base/fault.ts";
 import { message } from "../ssh/numbers.ts";
 import { WireReader, WireWriter } from "../ssh/wire.ts";
 import type { Forwards } from "./forwards.ts";
-import type { RelayOptions, Wanted } from "./relay-options.ts";
+import type { RelayOptions } from "./relay-options.ts";
 import type { Side } from "./side.ts";
 
 interface Place {
@@ -93,7 +94,7 @@ export class GlobalRequests {
   }
 
   #forward(name: string, reader: WireReader, wantsReply: boolean, payload: Buffer): void {
-    const wanted: Wanted = name.includes("streamlocal")
+    const wanted: Target = name.includes("streamlocal")
       ? { type: name, path: reader.text() }
       : { type: name, host: reader.text(), port: reader.uint32() };
     const isCancel = name.startsWith("cancel-");
@@ -153,7 +154,7 @@ function isAnswer(payload: Buffer): boolean {
 }
 
 /** Keeps the list of what the client asked for; the port of a request for port 0 is in the answer. */
-function noteForward(forwards: Forwards, wanted: Wanted, isCancel: boolean): (answer: WireReader) => void {
+function noteForward(forwards: Forwards, wanted: Target, isCancel: boolean): (answer: WireReader) => void {
   const { path, port } = wanted;
   if (path !== undefined) {
     if (isCancel) forwards.removePath(path);

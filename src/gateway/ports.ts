@@ -3,12 +3,12 @@
  *
  * @module
  */
+import type { Target, Verdict } from "../policy/forward.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { SigningKey } from "../ssh/private-keys.ts";
 import type { AuditEvent } from "../wire/audit.ts";
 import type { Reached } from "./far.ts";
-import type { Verdict, Wanted } from "./relay-options.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Side } from "./side.ts";
 import type { Metrics } from "./metrics.ts";
@@ -31,7 +31,7 @@ export interface OpenEnvironment {
   /** Counts a session from now until the returned function is called. */
   attached(sessionId: string): () => void;
   /** Says whether a client may open this from or towards the environment. */
-  judge(wanted: Wanted): Verdict;
+  judge(wanted: Target): Verdict;
 }
 
 export interface Environments {

@@ -7,13 +7,14 @@
  *
  * @module
  */
+import type { Target, Verdict } from "../policy/forward.ts";
 import { Fault } from "../base/fault.ts";
 import { message, openFailure } from "../ssh/numbers.ts";
 import { WireReader, WireWriter } from "../ssh/wire.ts";
 import { Channels, type Channel, type End } from "./channels.ts";
 import { Forwards } from "./forwards.ts";
 import { GlobalRequests } from "./global-requests.ts";
-import type { RelayOptions, Verdict, Wanted } from "./relay-options.ts";
+import type { RelayOptions } from "./relay-options.ts";
 import type { Side } from "./side.ts";
 
 /** Channel requests that start something, for the audit log. Their arguments may hold secrets and are not read. */
@@ -209,7 +210,7 @@ function readOpen(payload: Buffer): Open {
 }
 
 /** Reads what a CHANNEL_OPEN of a client is for (RFC 4254 section 7.2; OpenSSH PROTOCOL section 2.4). */
-function readWanted(type: string, details: Buffer): Wanted {
+function readWanted(type: string, details: Buffer): Target {
   const reader = new WireReader(details);
   switch (type) {
     case "direct-tcpip":
