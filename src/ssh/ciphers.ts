@@ -53,7 +53,10 @@ export interface Sealer {
   /** Whether the 4 length bytes count towards the padding: true only where they are encrypted too. */
   readonly padsLength: boolean;
   readonly blockBytes: number;
-  /** Hands the packet's pieces, in order, to `write`. `sequence` is the packet's number. */
+  /**
+   * Hands the packet's pieces, in order, to `write`, which may give their memory back: none is read afterwards.
+   * `sequence` is the packet's number.
+   */
   seal(body: Buffer, sequence: number, write: (piece: Buffer) => void): void;
 }
 
@@ -232,9 +235,10 @@ class CtrSealer implements Sealer {
     const length = lengthOf(body);
     if (this.#mac.encryptThenMac) {
       const sealed = this.#cipher.update(body);
+      const mac = makeMac(this.#mac, this.#macKey, sequence, [length, sealed]);
       write(length);
       write(sealed);
-      write(makeMac(this.#mac, this.#macKey, sequence, [length, sealed]));
+      write(mac);
       return;
     }
     write(this.#cipher.update(length));
