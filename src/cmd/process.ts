@@ -25,3 +25,11 @@ export function reportFault(error: unknown): number {
   process.stderr.write(`slip: this is a bug of ours\n${error instanceof Error ? error.stack : String(error)}\n`);
   return 70; // EX_SOFTWARE in sysexits.h
 }
+
+/** What git needs of our own environment to reach origins: keys of ssh, proxies. Nothing of it enters environments. */
+export function gitEnvOf(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  const names = ["HOME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"];
+  return Object.fromEntries(
+    names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
+  );
+}

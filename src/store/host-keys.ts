@@ -65,13 +65,13 @@ function readKey(path: string): KeyObject {
 export function readHostKeys(folder: string): HostKeyFile[] {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   return readdirSync(folder)
-    .map((name) => ({ name, match: /^(ed25519|rsa)-(\d+)\.pem$/.exec(name) }))
-    .flatMap(({ name, match }) => {
+    .flatMap((name): HostKeyFile[] => {
+      const match = /^(ed25519|rsa)-(\d+)\.pem$/.exec(name);
       const type = match?.[1];
       if (type !== "ed25519" && type !== "rsa") return [];
       const path = join(folder, name);
       chmodSync(path, 0o600);
-      return [{ type: type as HostKeyType, number: Number(match?.[2]), path, key: readKey(path) }];
+      return [{ type, number: Number(match?.[2]), path, key: readKey(path) }];
     })
     .sort((a, b) => (a.type === b.type ? a.number - b.number : a.type === "ed25519" ? -1 : 1));
 }

@@ -129,7 +129,8 @@ async function freePort(): Promise<number> {
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   const address = server.address();
   await new Promise((closed) => server.close(closed));
-  if (address === null || typeof address === "string") throw new Error("Cannot tell the port: a TCP server has no address");
+  if (address === null || typeof address === "string")
+    throw new Error("Cannot tell the port: a TCP server has no address");
   return address.port;
 }
 

@@ -1,0 +1,195 @@
+/**
+ * The service put together: every part made once, in the order in which each needs the others, and taken down in the
+ * reverse order.
+ *
+ * Called by `slip serve` and `npm start`.
+ *
+ * @module
+ */
+import { dirname } from "node:path";
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import { makeEnvironments, type Environments } from "../controller/environments.ts";
+import { openDirectory } from "../forge/directory.ts";
+import { openMirrors } from "../forge/mirrors.ts";
+import { openAudit, type AuditLog } from "../gateway/audit/audit-log.ts";
+import { openHttp } from "../gateway/http.ts";
+import { openListener, type Listener } from "../gateway/listener.ts";
+import { makeLobby } from "../gateway/lobby/lobby.ts";
+import { Metrics } from "../gateway/metrics.ts";
+import { Sessions } from "../gateway/sessions.ts";
+import { openSandbox } from "../runtime/sandbox/open-sandbox.ts";
+import { lineOf, makeSigningKey, type SigningKey } from "../ssh/private-keys.ts";
+import { ensureHostKey, openGatewayKey, watchHostKeys } from "../store/host-keys.ts";
+import { openStore } from "../store/store.ts";
+import type { ListenAddress } from "../wire/addresses.ts";
+import type { Settings } from "../wire/settings.ts";
+import type { ReadSettings } from "./settings-file.ts";
+import type { StateFolder } from "./state-folder.ts";
+
+export interface ServiceOptions {
+  readonly settings: ReadSettings;
+  readonly state: StateFolder;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Variables of the process that git may need to reach the origins of repositories. */
+  readonly gitEnv: Readonly<Record<string, string>>;
+}
+
+export interface Service {
+  /** Where SSH is listened for, ports filled in. */
+  readonly ssh: readonly ListenAddress[];
+  readonly httpPort: number | undefined;
+  /** What this machine cannot do, one sentence each. */
+  readonly lacks: readonly string[];
+  /** The host keys that prove who we are, as lines of `known_hosts` without the host. */
+  readonly hostKeyLines: readonly string[];
+  /**
+   * Takes no more connections, gives live sessions `drainMs` to end, ends those that are left, and takes everything
+   * down. Environments go on.
+   */
+  close(drainMs: number): Promise<void>;
+}
+
+/** Opens the whole service. @throws {Fault} with what the operator must change */
+export async function openService(options: ServiceOptions): Promise<Service> {
+  await using parts = new AsyncDisposableStack();
+  const { clock, log, state } = options;
+  const { settings } = options.settings;
+  const store = parts.use(await openStore(state.database, clock));
+  const audit = parts.use(await openAudit(state.auditLog, clock, log));
+  await ensureHostKey(state.hostKeys, "ed25519");
+  const hostKeys = watchSigningKeys(state.hostKeys);
+  const gatewayKey = makeSigningKey(await openGatewayKey(state.gatewayKey));
+  const directory = await openDirectory(settings, dirname(options.settings.path));
+  const stop = new AbortController();
+  parts.defer(() => {
+    stop.abort();
+  });
+  const mirrors = await openMirrors({
+    ...{ stateDir: state.path, repositories: settings.repositories, clock, log },
+    folder: dirname(options.settings.path),
+    env: options.gitEnv,
+  });
+  parts.defer(() => mirrors.close());
+  const runtime = await openSandbox(sandboxOptions(options, gatewayKey), stop.signal);
+  const environments = makeEnvironments({
+    ...{ store: store.environments, runtime, mirrors, directory, audit, clock, log },
+    limits: {
+      perPerson: settings.limits.environmentsPerPerson,
+      environment: settings.limits.environment,
+      firstUid: settings.sandbox.firstUid,
+      uidCount: settings.sandbox.uidCount,
+    },
+  });
+  parts.defer(() => environments.close());
+  await environments.adopt();
+  const gateway = await openGateway(options, { audit, hostKeys, gatewayKey, directory, environments });
+  parts.defer(() => gateway.close());
+  await audit.append({ type: "service.started", pid: process.pid });
+  makeRsaKeyLater(options, stop.signal);
+  const owned = parts.move();
+  return {
+    ssh: gateway.listener.addresses,
+    httpPort: gateway.httpPort,
+    lacks: runtime.lacks,
+    hostKeyLines: hostKeys().map((key) => lineOf(key, "slipway")),
+    close: async (drainMs) => {
+      await gateway.drain(drainMs);
+      await audit.append({ type: "service.stopped", reason: "asked to" });
+      await owned.disposeAsync();
+    },
+  };
+}
+
+interface GatewayParts {
+  readonly audit: AuditLog;
+  readonly hostKeys: () => readonly SigningKey[];
+  readonly gatewayKey: SigningKey;
+  readonly directory: Awaited<ReturnType<typeof openDirectory>>;
+  readonly environments: Environments;
+}
+
+interface Gateway {
+  readonly listener: Listener;
+  readonly httpPort: number | undefined;
+  drain(drainMs: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function openGateway(
+  { settings: { settings }, clock, log }: ServiceOptions,
+  parts: GatewayParts,
+): Promise<Gateway> {
+  const sessions = new Sessions();
+  const metrics: Metrics = new Metrics({
+    slipway_sessions: { help: "Live sessions", read: () => sessions.count },
+    slipway_unauthenticated: { help: "Connections that have not proved a key", read: () => listener.strangers.count },
+  });
+  const lobby = makeLobby({ environments: parts.environments, sessions, log });
+  const { listen, limits } = settings;
+  const listener = await openListener(
+    {
+      ...{ clock, log, metrics, sessions, lobby },
+      audit: parts.audit,
+      hostKeys: parts.hostKeys,
+      gatewayKey: parts.gatewayKey,
+      findByKey: (blob) => parts.directory.findByKey(blob),
+      environments: parts.environments,
+      limits,
+    },
+    { addresses: listen.ssh, proxyProtocolFrom: listen.proxyProtocolFrom, strangers: limits.unauthenticated },
+  );
+  let unready: string | undefined;
+  const http =
+    listen.http === null ? undefined : await openHttp({ address: listen.http, metrics, unready: () => unready });
+  return {
+    listener,
+    httpPort: http?.port,
+    drain: async (drainMs) => {
+      unready = "shutting down";
+      listener.stop();
+      await Promise.race([sessions.untilEmpty(), clock.sleep(drainMs)]);
+      sessions.endAll("Slipway is shutting down");
+      await Promise.race([sessions.untilEmpty(), clock.sleep(1_000)]);
+    },
+    close: async () => {
+      await http?.[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function sandboxOptions(options: ServiceOptions, gatewayKey: SigningKey): Parameters<typeof openSandbox>[0] {
+  const { sandbox }: Settings = options.settings.settings;
+  return {
+    stateDir: options.state.path,
+    root: sandbox.root,
+    network: sandbox.network,
+    gatewayKey: lineOf(gatewayKey, "slipway-gateway"),
+    clock: options.clock,
+    log: options.log,
+    // What runs us is a good enough Node for an environment that has none.
+    tools: { node: process.execPath },
+  };
+}
+
+function watchSigningKeys(folder: string): () => readonly SigningKey[] {
+  const read = watchHostKeys(folder);
+  let files = read();
+  let keys = files.map((file) => makeSigningKey(file.key));
+  return () => {
+    const now = read();
+    if (now !== files) {
+      files = now;
+      keys = now.map((file) => makeSigningKey(file.key));
+    }
+    return keys;
+  };
+}
+
+/** RSA is for old clients and takes long to make: nobody waits for it. */
+function makeRsaKeyLater({ state, log }: ServiceOptions, signal: AbortSignal): void {
+  ensureHostKey(state.hostKeys, "rsa").catch((error: unknown) => {
+    if (!signal.aborted) log.error("hostkey.failed", error);
+  });
+}

@@ -1,0 +1,88 @@
+#!/usr/bin/env node
+/**
+ * `slip`: the one program. Reads the command line, does what it says, and ends with the exit code that belongs to it.
+ *
+ * @module
+ */
+import { makeClock } from "../base/clock.ts";
+import { makeLog, type LogLevel } from "../base/log.ts";
+import { Fault } from "../base/fault.ts";
+import { helpText, readInvocation, type Invocation } from "../cli/commands.ts";
+import { openDirectory } from "../forge/directory.ts";
+import { dirname } from "node:path";
+import { listHostKeys, rotateHostKeys, verifyAuditLog } from "./key-commands.ts";
+import { gitEnvOf, reportFault, untilStopped } from "./process.ts";
+import { openService } from "./service.ts";
+import { readSettings } from "./settings-file.ts";
+import { makeStateFolder, stateFolder } from "./state-folder.ts";
+
+const DRAIN_MS = 10_000;
+
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`);
+};
+
+async function run(words: readonly string[]): Promise<void> {
+  const { name, ...call } = readInvocation(words);
+  const state = stateFolder(process.env, process.cwd());
+  switch (name) {
+    case "serve":
+      return serve(call);
+    case "check":
+      return check(call);
+    case "hostkey list":
+      listHostKeys(state, call, print);
+      return;
+    case "hostkey rotate":
+      return rotateHostKeys(state, call, print);
+    case "audit verify":
+      return verifyAuditLog(state, call, print);
+    case "help":
+      print(helpText(call.args));
+      return;
+    default:
+      name satisfies never;
+  }
+}
+
+async function serve(call: Invocation): Promise<void> {
+  const drainMs = readDrain(call.options["drain-ms"]);
+  const settings = readSettings(settingsPath(call));
+  const state = stateFolder(process.env, process.cwd());
+  makeStateFolder(state);
+  const log = makeLog(readLevel(process.env["SLIPWAY_LOG"]));
+  const stopped = untilStopped();
+  const service = await openService({ settings, state, clock: makeClock(), log, gitEnv: gitEnvOf(process.env) });
+  log.info("service.started", { ssh: service.ssh, httpPort: service.httpPort, lacks: service.lacks });
+  const signal = await stopped;
+  log.info("service.stopping", { signal, drainMs });
+  await service.close(drainMs);
+}
+
+async function check(call: Invocation): Promise<void> {
+  const { settings, path } = readSettings(settingsPath(call));
+  await openDirectory(settings, dirname(path));
+  print(`${path} is sound: ${settings.people.length} people, ${settings.repositories.length} repositories`);
+}
+
+function settingsPath(call: Invocation): string {
+  const path = call.options["settings"];
+  return typeof path === "string" ? path : "slipway.yaml";
+}
+
+function readDrain(value: string | boolean | undefined): number {
+  if (value === undefined) return DRAIN_MS;
+  const ms = Number(value);
+  if (Number.isInteger(ms) && ms >= 0) return ms;
+  const told = `--drain-ms needs a whole number of milliseconds, is ${JSON.stringify(value)}`;
+  throw new Fault("usage.wrong", `Cannot serve: ${told}`, { told });
+}
+
+function readLevel(value: string | undefined): LogLevel {
+  const levels: readonly LogLevel[] = ["debug", "info", "warn", "error", "silent"];
+  return levels.find((level) => level === value) ?? "info";
+}
+
+run(process.argv.slice(2)).catch((error: unknown) => {
+  process.exitCode = reportFault(error);
+});
