@@ -12,11 +12,11 @@ import type { Place } from "./layout.ts";
 import { appendLog } from "./log-file.ts";
 import { runInRunning } from "./passing.ts";
 import { quoteWord } from "./shell-words.ts";
-import type { State } from "./stored.ts";
+import type { Running } from "./stored.ts";
 
 export interface CommandOptions {
   readonly spec: EnvironmentSpec;
-  readonly state: Extract<State, { phase: "running" }>;
+  readonly state: Running;
   readonly command: Command;
   readonly env: Readonly<Record<string, string>>;
 }
@@ -34,7 +34,12 @@ export async function runCommand(
   await appendLog(place.log, `$ ${nameCommand(command)}\n`);
   const output = openSync(place.log, "a", 0o600);
   try {
-    const { exitCode } = await runInRunning(host, { place, spec, commandText, output }, holder.pid, signal);
+    const { exitCode } = await runInRunning(
+      host,
+      { place, spec, commandText, output, limited: true },
+      holder.pid,
+      signal,
+    );
     if (exitCode !== 0) await appendLog(place.log, `slipway: the command ended with code ${exitCode}\n`);
     return { exitCode };
   } finally {

@@ -56,7 +56,7 @@ async function fillWorkspace(host: Host, place: Place, spec: EnvironmentSpec, si
     env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
     folder: inside,
   });
-  const passing = { place, spec, commandText, output: { maxBytes: 4096 } };
+  const passing = { place, spec, commandText, output: { maxBytes: 4096 }, limited: false };
   let end = await runInPassing(host, passing, place.workspacePart, signal);
   if (end.exitCode !== 0) {
     openMirror(source.mirrorPath); // fetched with a strict umask?

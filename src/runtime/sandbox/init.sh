@@ -7,11 +7,13 @@ stop() {
   trap '' TERM
   kill -TERM -1 2>/dev/null
   # Two seconds for what wants to write something down; the kernel kills the rest when process 1 is gone.
-  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+  tries=0
+  while [ "$tries" -lt 100 ]; do
     set -- /proc/[0-9]*
     [ $# -gt 1 ] || break
-    sleep 0.1 &
+    sleep 0.02 &
     wait $!
+    tries=$((tries + 1))
   done
   exit 0
 }

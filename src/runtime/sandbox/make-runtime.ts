@@ -13,6 +13,7 @@ import { runCommand } from "./commands.ts";
 import { openReach } from "./connecting.ts";
 import { emptyTrash, makeFiles } from "./creating.ts";
 import { makeDiskUse } from "./disk-use.ts";
+import { makeDoors } from "./doors.ts";
 import type { Host } from "./host.ts";
 import { makePlace, WORKSPACE } from "./layout.ts";
 import type { Place } from "./layout.ts";
@@ -26,15 +27,13 @@ import { readSourceFile } from "./source-file.ts";
 import { startEnvironment } from "./starting.ts";
 import { stopAll } from "./stopping.ts";
 import { readSpec, readState } from "./stored.ts";
-import type { State } from "./stored.ts";
+import type { Running } from "./stored.ts";
 import { LOOK, readUnsaved } from "./unsaved.ts";
 
 export interface RuntimeOptions {
   readonly gatewayKey: string;
   readonly listIds: () => string[];
 }
-
-type Running = Extract<State, { phase: "running" }>;
 
 /** How long git may take to look for unsaved work, in milliseconds; guess. */
 const LOOK_MS = 20_000;
@@ -44,6 +43,7 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
   const { stateDir, machine, network, groups } = host;
   const queue = makeOneAtATime();
   const disk = makeDiskUse(host.clock);
+  const doors = makeDoors(host);
   const at = (id: string) => makePlace(stateDir, id);
   return {
     lacks: [...machine.lacks, ...network.lacks, ...groups.lacks],
@@ -60,12 +60,12 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
         if (findRunning(host, place) !== undefined) return;
         if (!existsSync(place.workspace)) throw absent(spec.id, "it has no checkout");
         await stopAll(host, place);
-        await startEnvironment(host, place, { spec, start, report }, signal);
+        doors.prepare(spec, await startEnvironment(host, place, { spec, start, report }, signal));
       }),
     connect: async (id, session, signal) => {
       signal.throwIfAborted();
       const { place, spec, state } = needRunning(host, at(id));
-      return openReach(host, place, { spec, state, session });
+      return openReach(host, place, { doors, spec, state, session });
     },
     run: async (id, command, env, signal) => {
       const { place, spec, state } = needRunning(host, at(id));
@@ -85,9 +85,14 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
     unsaved: async (id) => readUnsaved(await look(host, at(id), queue)),
     note: async (id, line) => appendLog(needFolder(at(id)).log, `${line}\n`),
     readLog: async (id, maxBytes) => readLogEnd(needFolder(at(id)).log, maxBytes),
-    sleep: (id) => queue(id, async () => stopAll(host, at(id))),
+    sleep: (id) =>
+      queue(id, async () => {
+        doors.close(id);
+        await stopAll(host, at(id));
+      }),
     destroy: (id) =>
       queue(id, async () => {
+        doors.close(id);
         await removeAll(host, at(id));
         disk.forget(id);
       }),
@@ -139,6 +144,7 @@ async function look(
     spec,
     commandText: makeCommandFile({ command: { shell: LOOK }, env, folder }),
     output: { maxBytes: 16 * 1024 * 1024 },
+    limited: true,
   };
   try {
     const running = findRunning(host, place);

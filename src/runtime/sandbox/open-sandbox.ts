@@ -21,6 +21,7 @@ import { makeRuntime } from "./make-runtime.ts";
 import { openNetwork } from "./network.ts";
 import type { NetworkChoice } from "./network.ts";
 import { readBootId } from "./processes.ts";
+import { runProgram } from "./program.ts";
 
 export interface SandboxOptions {
   /** Absolute path of the service's own folder; environments are in `environments/<id>/` below it. */
@@ -55,6 +56,7 @@ export async function openSandbox(options: SandboxOptions, signal?: AbortSignal)
     readMachine({ stateDir, root, hiddenPaths }),
     openNetwork(options.network, { stateDir, log }),
   ]);
+  await spreadFolders(environmentsFolder(stateDir));
   const groups = openControlGroups();
   const host: Host = {
     stateDir,
@@ -69,6 +71,15 @@ export async function openSandbox(options: SandboxOptions, signal?: AbortSignal)
   for (const id of listIds(stateDir)) await adopt(host, makePlace(stateDir, id), options.gatewayKey);
   careForLogs(host, signal);
   return makeRuntime(host, { gatewayKey: options.gatewayKey, listIds: () => listIds(stateDir) });
+}
+
+/**
+ * Asks ext4 to put each environment's files into a part of the disk of its own (chattr(1), T). Beside those of one just
+ * destroyed a new file takes 300 µs instead of 20, since ext4 looks at every inode freed in the last minutes first
+ * (measured 2026-11). Other file systems refuse, and need it not.
+ */
+async function spreadFolders(path: string): Promise<void> {
+  await runProgram(["chattr", "+T", "--", path]);
 }
 
 function listIds(stateDir: string): string[] {

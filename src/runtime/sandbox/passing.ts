@@ -32,6 +32,8 @@ export interface Passing {
   readonly commandText: string;
   /** Where its output goes: a descriptor, or kept up to so many bytes of each stream. */
   readonly output: number | { readonly maxBytes: number };
+  /** Whether it may start programs of a person, which then need the limits of the environment. */
+  readonly limited: boolean;
 }
 
 /** Runs it in the namespaces that process `holder` keeps. */
@@ -77,15 +79,15 @@ export async function runInPassing(
 ): Promise<ProgramEnd> {
   const { place, spec } = passing;
   return withCommandFile(host, passing, async (file) => {
-    prepareMounts(host, place, spec, { user: "slipway", workspace });
-    makeGroups(host.groups, place.id, spec.limits);
+    prepareMounts(host, place, spec, { user: "slipway", workspace, limited: passing.limited });
+    if (passing.limited) makeGroups(host.groups, place.id, spec.limits);
     try {
       const launched = await launch(
         {
           place,
           identity: host.machine.identity,
           hostname: spec.hostname,
-          groups: joinFiles(host.groups, place.id),
+          groups: passing.limited ? joinFiles(host.groups, place.id) : [],
           batchFile: "",
           bootId: host.bootId,
           makeNetwork: async () => {},

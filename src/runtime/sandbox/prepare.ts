@@ -22,7 +22,7 @@ export function prepareMounts(
   host: Host,
   place: Place,
   spec: EnvironmentSpec,
-  { user, workspace }: { user: string; workspace: string },
+  { user, workspace, limited }: { user: string; workspace: string; limited: boolean },
 ): void {
   const { machine } = host;
   const tools = Object.entries(host.tools).map(([name, path]) => [`bin/${name}`, path] as const);
@@ -42,7 +42,7 @@ export function prepareMounts(
     uid: isRoot ? spec.uid : machine.identity.uid,
     owner: isRoot ? spec.uid : 0,
     extras,
-    controlGroups: groupMounts(host.groups, place.id),
+    controlGroups: limited ? groupMounts(host.groups, place.id) : {},
     shmBytes: Math.floor((spec.limits.memoryBytes ?? 2 * SHM_BYTES) / 2),
   });
   writeFileSync(place.mountTable, table, { mode: 0o600 });

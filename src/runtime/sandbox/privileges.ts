@@ -9,11 +9,25 @@
 export type Identity =
   { readonly mode: "root" } | { readonly mode: "user"; readonly uid: number; readonly gid: number };
 
-/** `unshare` up to the program to run as first process of new namespaces. */
+/**
+ * `unshare` up to the program to run as first process of new namespaces. The one of control groups is made later, by
+ * `setup.sh`: it takes the groups its first process is in by then for the top of all.
+ */
 export function unshareWords(identity: Identity): string[] {
   const user = identity.mode === "root" ? [] : ["--user", "--map-root-user"];
-  const kinds = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"];
-  return ["unshare", ...user, ...kinds, "--propagation", "private", "--fork", "--"];
+  return [
+    "unshare",
+    ...user,
+    "--mount",
+    "--uts",
+    "--ipc",
+    "--net",
+    "--pid",
+    "--propagation",
+    "private",
+    "--fork",
+    "--",
+  ];
 }
 
 /** `nsenter` up to the program to run in the namespaces that process `pid` holds. */

@@ -1,5 +1,5 @@
 # First process of an environment's namespaces, still root in them:  sh setup.sh FSTAB ROOT HOSTNAME IPBATCH COMMAND...
-# Makes the file system, lets the service make the network, then becomes COMMAND, which drops all privileges.
+# Makes the file system while the service makes the network and sets limits, then becomes COMMAND, which drops all privileges.
 # Descriptor 3 is a socket to the service: lines "self …" and "mounted" go out, "go" and "net" come in. If the service
 # dies before "go", the socket ends and so do we: no process is ever left that the service has not written down.
 set -eu
@@ -19,4 +19,4 @@ cd "$root"
 pivot_root . .
 umount -l .
 cd /
-exec "$@" 2>&4 4>&-
+exec unshare --cgroup -- "$@" 2>&4 4>&-

@@ -24,6 +24,7 @@ import { mustRun } from "./program.ts";
 import { checkUserName, linkWorkspace, makeSkeleton, writeEtc, writePrivate } from "./skeleton.ts";
 import { stopAll } from "./stopping.ts";
 import { writeState } from "./stored.ts";
+import type { Running } from "./stored.ts";
 
 /** Starts an environment that does not run. Leaves nothing running when it fails or `signal` aborts. */
 export async function startEnvironment(
@@ -31,7 +32,7 @@ export async function startEnvironment(
   place: Place,
   options: { spec: EnvironmentSpec; start: StartSpec; report: Report },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Running> {
   const { spec, start, report } = options;
   const begun = host.clock.elapsed();
   await prepareFiles(host, place, spec, start);
@@ -42,12 +43,14 @@ export async function startEnvironment(
     const launched = await launchInit(host, place, { spec, addressIndex }, signal);
     await untilReady(launched, signal);
     launched.child.unref(); // it may outlive us
-    writeState(place, { phase: "running", holder: launched.holder, start, addressIndex });
+    const state = { phase: "running", holder: launched.holder, start, addressIndex } as const;
+    writeState(place, state);
+    report("starting", host.clock.elapsed() - begun);
+    return state;
   } catch (error) {
     await stopAll(host, place);
     throw error;
   }
-  report("starting", host.clock.elapsed() - begun);
 }
 
 async function prepareFiles(host: Host, place: Place, spec: EnvironmentSpec, start: StartSpec): Promise<void> {
@@ -56,7 +59,7 @@ async function prepareFiles(host: Host, place: Place, spec: EnvironmentSpec, sta
   linkWorkspace(place, spec.source.repository, start.workspaceFolder);
   writeEtc(place, makeEtcFiles(readEtcFacts(host, spec, start.user)));
   writeService(host, place, spec, start);
-  prepareMounts(host, place, spec, { user: start.user, workspace: place.workspace });
+  prepareMounts(host, place, spec, { user: start.user, workspace: place.workspace, limited: true });
   const temporary = join(place.root, "tmp");
   if (listNames(temporary).length > 0) {
     // As after a reboot: sockets and locks in it belong to processes that are gone.

@@ -18,14 +18,15 @@ import type { ProcessName } from "./processes.ts";
  * `starting`: namespaces are being made, or a command runs in passing ones; nobody is inside, and whoever finds it with
  * nobody waiting for it may kill it. `running`: brought up with `start`.
  */
-export type State =
-  | { readonly phase: "starting"; readonly holder: ProcessName }
-  | {
-      readonly phase: "running";
-      readonly holder: ProcessName;
-      readonly start: StartSpec;
-      readonly addressIndex?: number;
-    };
+export type State = { readonly phase: "starting"; readonly holder: ProcessName } | Running;
+
+/** An environment that is up. */
+export interface Running {
+  readonly phase: "running";
+  readonly holder: ProcessName;
+  readonly start: StartSpec;
+  readonly addressIndex?: number;
+}
 
 /** Writes the inventory and waits until it is on the disk. */
 export function writeSpec(place: Place, spec: EnvironmentSpec): void {
