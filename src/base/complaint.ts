@@ -32,6 +32,9 @@ export function checkShape<T>(schema: z.ZodType<T>, value: unknown, lineOf: Line
   return { complaints: points.map((point) => ({ ...point, line: lineOf(point.path) })) };
 }
 
+/** Complaints written out of one text; whoever has more mends some first. */
+const WRITTEN_MAX = 100;
+
 /** Writes complaints for people, by line, one on a line of its own. */
 export function writeComplaints(source: string, complaints: readonly Complaint[]): string {
   const lines = complaints
@@ -39,9 +42,9 @@ export function writeComplaints(source: string, complaints: readonly Complaint[]
     .map(
       ({ line, path, message }) => `${source}:${line}: ${path.length === 0 ? "" : `${writePath(path)}: `}${message}`,
     );
-  return [`Cannot use ${source}: ${lines.length} ${lines.length === 1 ? "complaint" : "complaints"}`, ...lines].join(
-    "\n",
-  );
+  const head = `Cannot use ${source}: ${lines.length} ${lines.length === 1 ? "complaint" : "complaints"}`;
+  const more = lines.length > WRITTEN_MAX ? [`and ${lines.length - WRITTEN_MAX} more`] : [];
+  return [head, ...lines.slice(0, WRITTEN_MAX), ...more].join("\n");
 }
 
 /** Says in a few words what a value is, for "needs a list, is …". Never shows the text: it may be a secret. */
@@ -53,12 +56,14 @@ export function kindOf(value: unknown): string {
   return typeof value === "number" || typeof value === "boolean" ? String(value) : typeof value;
 }
 
-/** `people.ada.keys[0]`; keys that are no plain words are quoted. */
-function writePath(path: Path): string {
+/** Writes a path: `people.ada.keys[0]`; keys that are no plain words are quoted, and cut where they are long. */
+export function writePath(path: Path): string {
   return path
     .map((part, index) => {
       if (typeof part === "number") return `[${part}]`;
-      const name = String(part);
+      const name = String(part)
+        .replace(/\p{C}/gu, "?")
+        .replace(/^(.{60}).+$/su, "$1…");
       if (!/^[A-Za-z0-9_$-]+$/.test(name)) return `[${JSON.stringify(name)}]`;
       return index === 0 ? name : `.${name}`;
     })
@@ -90,15 +95,24 @@ function wordsFor(issue: z.core.$ZodRawIssue): string | undefined {
     case "invalid_type":
       return needs(NEEDS[issue.expected] ?? issue.expected, issue.input);
     case "invalid_value":
-      return needs(issue.values.map((value) => JSON.stringify(value)).join(" or "), issue.input);
+      return needs(oneOf(issue.values.map((value) => JSON.stringify(value))), issue.input, shownChoice(issue.input));
     default:
       return undefined;
   }
 }
 
 /** Words the most common complaint: `needs a list, is true`. */
-export function needs(what: string, input: unknown): string {
-  return input === undefined ? `is missing, needs ${what}` : `needs ${what}, is ${kindOf(input)}`;
+export function needs(what: string, input: unknown, shown = kindOf(input)): string {
+  return input === undefined ? `is missing, needs ${what}` : `needs ${what}, is ${shown}`;
+}
+
+function oneOf(choices: readonly string[]): string {
+  return choices.length < 2 ? choices.join("") : `${choices.slice(0, -1).join(", ")} or ${choices.at(-1) ?? ""}`;
+}
+
+/** Where one of a few words belongs, a short word is a slip of the hand and no secret. */
+function shownChoice(input: unknown): string {
+  return typeof input === "string" && /^[A-Za-z0-9 _-]{1,24}$/.test(input) ? JSON.stringify(input) : kindOf(input);
 }
 
 /** Lists the keys that the schema knows at a path. */

@@ -19,6 +19,7 @@ export const faults = {
   "login.ambiguous": { blame: "caller", retry: false, exit: 1, means: "the login fits several branches" },
   "login.unknown": { blame: "caller", retry: false, exit: 1, means: "no repository and branch of this person fits" },
   "grant.absent": { blame: "caller", retry: false, exit: 77, means: "the person has no right to this" },
+  "definition.invalid": { blame: "caller", retry: false, exit: 1, means: "the devcontainer.json cannot be used" },
   "session.absent": { blame: "caller", retry: false, exit: 1, means: "there is no such session" },
   "environment.absent": { blame: "caller", retry: false, exit: 1, means: "there is no such environment" },
   "environment.unsaved": { blame: "caller", retry: false, exit: 1, means: "work in the environment is not pushed" },

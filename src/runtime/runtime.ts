@@ -8,6 +8,9 @@
  * @module
  */
 import type { Duplex } from "node:stream";
+import type { Command } from "../wire/definition.ts";
+
+export type { Command } from "../wire/definition.ts";
 
 /** Ceilings of one environment. `undefined` means none. */
 export interface Limits {
@@ -78,9 +81,6 @@ export interface Reach {
   end(): Promise<void>;
 }
 
-/** A command of the environment's life: a shell line, or a program with its arguments and no shell. */
-export type Command = { readonly shell: string } | { readonly argv: readonly string[] };
-
 export interface Observed {
   /** `absent`: nothing of it exists. `sleeping`: its files exist, nothing runs. */
   readonly power: "absent" | "sleeping" | "running";
@@ -112,7 +112,12 @@ export interface Runtime {
   /** Makes namespaces, mounts, network, limits and the init process; does nothing to what runs already. */
   start(spec: EnvironmentSpec, start: StartSpec, report: Report, signal: AbortSignal): Promise<void>;
   /** Runs a command inside and waits; its output goes to the environment's log. */
-  run(id: string, command: Command, env: Readonly<Record<string, string>>, signal: AbortSignal): Promise<{ exitCode: number }>;
+  run(
+    id: string,
+    command: Command,
+    env: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ): Promise<{ exitCode: number }>;
   connect(id: string, session: SessionSpec, signal: AbortSignal): Promise<Reach>;
   observe(id: string): Promise<Observed>;
   unsaved(id: string): Promise<Unsaved>;

@@ -1,0 +1,119 @@
+import { expect, test } from "vitest";
+import { toldOf } from "../base/fault.ts";
+import { checkDefinition } from "./definition.ts";
+
+function told(text: string): string {
+  try {
+    checkDefinition(text, ".devcontainer.json");
+    return "";
+  } catch (error) {
+    expect(error).toMatchObject({ code: "definition.invalid" });
+    return toldOf(error);
+  }
+}
+
+test("checkDefinition() separates what we act on from the rest", () => {
+  const text = `{
+  // comments are fine
+  "name": "x", "image": "debian", "postCreateCommand": ["npm", "ci"],
+  "remoteEnv": { "A": "1", "B": null, "A": "2" },
+  "customizations": { "vscode": {}, "slipway": { "run": "npm start", "rnu": 1 } },
+}`;
+  expect(checkDefinition(text, "x.json")).toEqual({
+    source: "x.json",
+    held: {
+      containerEnv: {},
+      remoteEnv: { A: "2", B: null },
+      forwardPorts: [],
+      postCreateCommand: { postCreateCommand: { argv: ["npm", "ci"] } },
+      waitFor: "updateContentCommand",
+      customizations: { slipway: { run: "npm start", ports: [], tier: "lightweight" } },
+    },
+    others: { name: "x", image: "debian" },
+    strangeSlipwayKeys: ["rnu"],
+    repeatedKeys: ["remoteEnv.A"],
+  });
+});
+
+test("checkDefinition() complains of every wrong type and value at once, each with its line", () => {
+  const text = `{
+  "remoteUser": 5,
+  "containerUser": ["dev"],
+  "workspaceFolder": "src",
+  "containerEnv": { "A": 1, "B": "x\\ny", "C D": "", "E": null },
+  "remoteEnv": {
+    "F": "x\\u0000y",
+    "G": true,
+    "1": "x" },
+  "forwardPorts": [3000, 0, "db", 1.5, "db:5432", {}],
+  "onCreateCommand": 7,
+  "updateContentCommand": ["npm", 1],
+  "postCreateCommand": [],
+  "postStartCommand": { "a": "x", "b": [], "c": 3, "d\\n": "y" },
+  "postAttachCommand": "a\\u0000b",
+  "waitFor": "postAttachCommand",
+  "customizations": { "slipway": {
+    "run": "  ",
+    "ports": "8080",
+    "tier": "huge"
+  } }
+}`;
+  expect(told(text)).toBe(`Cannot use .devcontainer.json: 25 complaints
+.devcontainer.json:2: remoteUser: needs a string, is 5
+.devcontainer.json:3: containerUser: needs a string, is a list
+.devcontainer.json:4: workspaceFolder: needs an absolute path on one line
+.devcontainer.json:5: containerEnv.A: needs a string, is 1
+.devcontainer.json:5: containerEnv.B: cannot have a NUL or a line break in it: sshd could not hand it to a session
+.devcontainer.json:5: containerEnv.E: needs a string, is null
+.devcontainer.json:5: containerEnv["C D"]: needs a name of letters, digits and _, no digit first
+.devcontainer.json:7: remoteEnv.F: cannot have a NUL or a line break in it: sshd could not hand it to a session
+.devcontainer.json:8: remoteEnv.G: needs a string, is true
+.devcontainer.json:9: remoteEnv.1: needs a name of letters, digits and _, no digit first
+.devcontainer.json:10: forwardPorts[1]: needs a port from 1 to 65535, is 0
+.devcontainer.json:10: forwardPorts[2]: needs a port from 1 to 65535, or "host:port"
+.devcontainer.json:10: forwardPorts[3]: needs a port from 1 to 65535, is 1.5
+.devcontainer.json:10: forwardPorts[5]: needs a port from 1 to 65535, or "host:port", is an object
+.devcontainer.json:11: onCreateCommand: needs a shell line, or a list of a program and its arguments, is 7
+.devcontainer.json:12: updateContentCommand: needs a list of strings only
+.devcontainer.json:13: postCreateCommand: needs a program to run, is empty
+.devcontainer.json:14: postStartCommand.b: needs a program to run, is empty
+.devcontainer.json:14: postStartCommand.c: needs a shell line, or a list of a program and its arguments, is 3
+.devcontainer.json:14: postStartCommand["d?"]: needs a label of 1 to 100 characters on one line
+.devcontainer.json:15: postAttachCommand: cannot have a NUL in it
+.devcontainer.json:16: waitFor: needs "initializeCommand", "onCreateCommand", "updateContentCommand", "postCreateCommand" or "postStartCommand", is "postAttachCommand"
+.devcontainer.json:18: customizations.slipway.run: needs a shell line, is empty
+.devcontainer.json:19: customizations.slipway.ports: needs a list, is a string
+.devcontainer.json:20: customizations.slipway.tier: needs "lightweight", "full" or "compliance", is "huge"`);
+});
+
+test.each([
+  ["a list", "[]", ".devcontainer.json:1: needs an object, is a list"],
+  ["null", "null", ".devcontainer.json:1: needs an object, is null"],
+  ["nothing", "// only this\n", ".devcontainer.json:2: is no JSON with comments: Value expected"],
+  [
+    "customizations that are none",
+    '{\n"customizations": []}',
+    ".devcontainer.json:2: customizations: needs an object, is a list",
+  ],
+  [
+    "settings of ours that are none",
+    '{"customizations": {\n"slipway": null}}',
+    ".devcontainer.json:2: customizations.slipway: needs an object, is null",
+  ],
+  ["variables that are none", '{"containerEnv": null}', ".devcontainer.json:1: containerEnv: needs an object, is null"],
+  ["a file of another kind", "FROM debian\n", ".devcontainer.json:1: is no JSON with comments: Invalid symbol"],
+])("checkDefinition() refuses %s", (_, text, complaint) => {
+  expect(told(text)).toContain(`\n${complaint}`);
+});
+
+test("checkDefinition() writes out no more complaints than people read, and no long names", () => {
+  const ports = told(`{"forwardPorts": [${"0,".repeat(5_000)}]}`).split("\n");
+  expect([ports.length, ports[0], ports.at(-1)]).toEqual([
+    102,
+    "Cannot use .devcontainer.json: 5000 complaints",
+    "and 4900 more",
+  ]);
+  expect(told(`{"containerEnv": {"${"\u202e".repeat(90)}": ""}}`)).toBe(
+    `Cannot use .devcontainer.json: 1 complaint\n.devcontainer.json:1: containerEnv["${"?".repeat(60)}…"]: needs a name of letters, digits and _, no digit first`,
+  );
+});
