@@ -127,7 +127,7 @@ test("list() filters by person and sorts by person and login", async () => {
 
 test("update(), end() and remove() write nothing once a newer operation has begun", async () => {
   await added("ada", "main");
-  const old = await environments.begin("adamain", "creating");
+  const old = await environments.begin("adamain", "starting");
   const current = await environments.begin("adamain", "destroying");
   expect(current).toBe(old + 1);
   expect(await environments.update("adamain", old, { power: "running" })).toBe(false);
@@ -156,5 +156,5 @@ test("touch() never moves the last activity backwards", async () => {
 });
 
 test("begin() refuses an environment that has no record", async () => {
-  await expect(environments.begin("none", "creating")).rejects.toMatchObject({ code: "environment.absent" });
+  await expect(environments.begin("none", "starting")).rejects.toMatchObject({ code: "environment.absent" });
 });

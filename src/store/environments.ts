@@ -19,7 +19,7 @@ import {
 import type { EnvironmentRow, Tables } from "./schema.ts";
 
 /** What is being done to an environment. At most one at a time; `fence` of the record numbers them. */
-export type Operation = "creating" | "starting" | "sleeping" | "destroying";
+export type Operation = "starting" | "sleeping" | "destroying";
 
 /** An environment as recorded. Times are epoch ms. */
 export interface EnvironmentRecord {
@@ -295,7 +295,7 @@ function toRecord(row: EnvironmentRow): EnvironmentRecord {
   }
 }
 
-const operations: readonly Operation[] = ["creating", "starting", "sleeping", "destroying"];
+const operations: readonly Operation[] = ["starting", "sleeping", "destroying"];
 
 function toOperation(text: string | null): Operation | undefined {
   if (text === null) return undefined;

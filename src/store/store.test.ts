@@ -125,9 +125,9 @@ function startWriter(databasePath: string) {
       const allowance = { perPerson: 1e6, firstUid: 1000, uidCount: 1e6 };
       const before = await environments.find(id);
       if (before === undefined) await environments.add({ id, person: "ada", repository: "r", branch, login: "r-" + branch, fromBranch: undefined, hostname: "h", inventory: [] }, allowance);
-      await environments.end(id, await environments.begin(id, "creating"), { power: "running" });
+      await environments.end(id, await environments.begin(id, "starting"), { power: "running" });
       for (const half of await environments.list()) {
-        if (half.power !== "running") await environments.end(half.id, await environments.begin(half.id, "creating"), { power: "running" });
+        if (half.power !== "running") await environments.end(half.id, await environments.begin(half.id, "starting"), { power: "running" });
       }
       process.stdout.write(number + "\\n");
     }`;

@@ -12,17 +12,10 @@ import { z } from "zod";
  * Something that is or is not so about an environment, since `at` (epoch ms). A type occurs at most once.
  *
  * `CheckedOut`: its files are whole. A lifecycle command: `true` when it succeeded, `false` when it failed, absent while it
- * has not ended; `postStartCommand` is about the present start. `OverDisk`: it occupies more than it should.
+ * has not ended; `postStartCommand` is about the present start.
  */
 const Condition = z.strictObject({
-  type: z.enum([
-    "CheckedOut",
-    "onCreateCommand",
-    "updateContentCommand",
-    "postCreateCommand",
-    "postStartCommand",
-    "OverDisk",
-  ]),
+  type: z.enum(["CheckedOut", "onCreateCommand", "updateContentCommand", "postCreateCommand", "postStartCommand"]),
   status: z.enum(["true", "false"]),
   /** For people, when `status` alone does not say it. */
   message: z.string(),

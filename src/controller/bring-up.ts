@@ -1,0 +1,222 @@
+/**
+ * Brings one environment up, from whatever there is of it to taking sessions: files, definition, namespaces, lifecycle
+ * commands. Each step is idempotent and recorded before the next, so that after a crash at any moment doing it again ends
+ * in the same place.
+ *
+ * Called by `environments.ts`, once at a time for each environment.
+ *
+ * @module
+ */
+import { Fault } from "../base/fault.ts";
+import { mustWaitFor } from "../policy/definition.ts";
+import type { EnvironmentSpec, Report as RuntimeReport } from "../runtime/runtime.ts";
+import type { Changes, EnvironmentRecord } from "../store/environments.ts";
+import { type Definition, definitionPaths } from "../wire/definition.ts";
+import type { EnvironmentCondition, StoredDefinition } from "../wire/environment.ts";
+import { conditionOf, withCondition } from "./conditions.ts";
+import type { Context } from "./context.ts";
+import { commandEnvOf, readDefinition, startSpecOf } from "./definition.ts";
+import { runSequence } from "./lifecycle.ts";
+import { plainLine, stepLine } from "./lines.ts";
+import type { Report } from "./shared-work.ts";
+
+/** An environment that takes sessions. */
+export interface Live {
+  readonly record: EnvironmentRecord;
+  readonly definition: Definition;
+  /** What its person should know at each connection, one sentence each; grows when a command fails in the background. */
+  readonly warnings: string[];
+  /** Ends when the commands have that sessions do not wait for. Never rejects. */
+  readonly settled: Promise<void>;
+}
+
+export interface BringUpRequest {
+  readonly id: string;
+  /** The origin has to have been asked since, if the files are made. Epoch ms. */
+  readonly askedSince: number;
+  readonly report: Report;
+}
+
+/**
+ * Brings an environment up and resolves when it takes sessions; what its definition lets run later goes on.
+ *
+ * @param signal ends it, the commands in the background too
+ * @throws {Fault} `environment.gone` when another operation on it has begun meanwhile
+ */
+export async function bringUp(context: Context, request: BringUpRequest, signal: AbortSignal): Promise<Live> {
+  const { id, report } = request;
+  const hold = await takeHold(context, id);
+  const { record } = hold;
+  const toStep: RuntimeReport = (step, tookMs) => report(stepLine(step, tookMs));
+  const spec = specOf(context, record);
+  if (conditionOf(record.conditions, "CheckedOut") === undefined) {
+    await makeFiles(context, { hold, spec, request, toStep }, signal);
+  }
+  const found = await findDefinition(context, id);
+  const { definition, notes } = readDefinition(found, record);
+  await hold.write({ definition: found ?? null, power: "waking", conditions: forgetStart(hold.conditions()) });
+  await context.runtime.start(
+    spec,
+    startSpecOf(definition, commandEnvOf(definition, record, context.directory)),
+    toStep,
+    signal,
+  );
+  for (const note of [...notes, ...definition.warnings, ...context.runtime.lacks]) report(plainLine(note));
+  await hold.write({ power: "running" });
+  const live = await runToReady(context, { hold, definition, report }, signal);
+  await hold.end({ power: "running" });
+  return live;
+}
+
+/**
+ * Takes up an environment that runs already: finishes what a service that was killed left of its start.
+ *
+ * @param signal ends the commands in the background
+ */
+export async function takeUp(context: Context, id: string, signal: AbortSignal): Promise<Live> {
+  const hold = await takeHold(context, id);
+  const { record } = hold;
+  const { definition } = readDefinition(record.definition, record);
+  const live = await runToReady(context, { hold, definition, report: () => undefined }, signal);
+  await hold.end({ power: "running" });
+  return live;
+}
+
+/** The right to write a record, until another operation on it begins. */
+interface Hold {
+  readonly record: EnvironmentRecord;
+  conditions(): readonly EnvironmentCondition[];
+  write(changes: Changes): Promise<void>;
+  /** Writes and ends the operation; the right stays. */
+  end(changes: Changes): Promise<void>;
+}
+
+async function takeHold({ store }: Context, id: string): Promise<Hold> {
+  const fence = await store.begin(id, "starting");
+  const record = await store.find(id);
+  const gone = (): Fault =>
+    new Fault("environment.gone", `Cannot go on starting "${id}": another operation on it began`, {
+      told: "this environment is being removed",
+    });
+  if (record === undefined) throw gone();
+  let { conditions } = record;
+  const must = (isOurs: boolean, changes: Changes): void => {
+    if (!isOurs) throw gone();
+    conditions = changes.conditions ?? conditions;
+  };
+  return {
+    record,
+    conditions: () => conditions,
+    write: async (changes) => must(await store.update(record.id, fence, changes), changes),
+    end: async (changes) => must(await store.end(record.id, fence, changes), changes),
+  };
+}
+
+interface Making {
+  readonly hold: Hold;
+  readonly spec: EnvironmentSpec;
+  readonly request: BringUpRequest;
+  readonly toStep: RuntimeReport;
+}
+
+async function makeFiles(
+  context: Context,
+  { hold, spec, request, toStep }: Making,
+  signal: AbortSignal,
+): Promise<void> {
+  const { runtime, clock, mirrors } = context;
+  const { record } = hold;
+  const { report } = request;
+  const begunAt = clock.elapsed();
+  const { stale, askedAt } = await mirrors.refresh(record.repository, clock.now() - request.askedSince, signal);
+  toStep(`fetching ${record.repository}`, clock.elapsed() - begunAt);
+  if (stale) {
+    const since = askedAt === undefined ? "the last fetch" : new Date(askedAt).toISOString();
+    report(plainLine(`the origin of ${record.repository} cannot be reached; this is the state of ${since}`));
+  }
+  await mustHaveBranch(context, record, stale);
+  await runtime.create(spec, toStep, signal);
+  await hold.write({
+    conditions: withCondition(hold.conditions(), { type: "CheckedOut", status: "true", message: "", at: clock.now() }),
+    inventory: record.inventory.map((item) => ({ ...item, state: "present" as const })),
+  });
+}
+
+/** A branch may have been deleted since its login was resolved. */
+async function mustHaveBranch({ mirrors }: Context, record: EnvironmentRecord, stale: boolean): Promise<void> {
+  const from = record.fromBranch ?? record.branch;
+  if (stale || (await mirrors.branches(record.repository)).includes(from)) return;
+  throw new Fault("login.unknown", `Cannot check out ${record.repository} "${from}": its origin has no such branch`, {
+    told: `${record.repository} has no branch ${from} any more`,
+  });
+}
+
+async function findDefinition({ runtime }: Context, id: string): Promise<StoredDefinition | undefined> {
+  for (const path of definitionPaths) {
+    const text = await runtime.readSource(id, path);
+    if (text !== undefined) return { path, text };
+  }
+  return undefined;
+}
+
+/** A new start: its own command runs again, and so do those that failed, which their person may have mended. */
+function forgetStart(conditions: readonly EnvironmentCondition[]): readonly EnvironmentCondition[] {
+  return conditions.filter(({ type, status }) => status === "true" && type !== "postStartCommand");
+}
+
+interface Running {
+  readonly hold: Hold;
+  readonly definition: Definition;
+  readonly report: Report;
+}
+
+/** Runs the lifecycle commands, and resolves as soon as sessions need not wait any longer. */
+async function runToReady(context: Context, { hold, definition, report }: Running, signal: AbortSignal): Promise<Live> {
+  const { record } = hold;
+  const ready = Promise.withResolvers<undefined>();
+  const warnings: string[] = [];
+  const sequence = runSequence(
+    {
+      ...context,
+      id: record.id,
+      steps: definition.commands,
+      env: commandEnvOf(definition, record, context.directory),
+      conditions: hold.conditions(),
+      record: (conditions) => hold.write({ conditions }),
+      report,
+      onReady: () => ready.resolve(undefined),
+      isAwaited: (name) => mustWaitFor(name, definition.waitFor),
+    },
+    signal,
+  );
+  const finished = sequence.then((failure) => {
+    if (failure === undefined) return;
+    const warning = `${failure}; "log ${record.login}" in the lobby shows what it printed`;
+    warnings.push(warning);
+    context.log.warn("environment.command-failed", { environment: record.id, login: record.login, failure });
+  });
+  await Promise.race([ready.promise, finished]);
+  const settled = finished.catch((error: unknown) => {
+    if (!signal.aborted) context.log.error("environment.commands-broke", error, { environment: record.id });
+  });
+  return { record, definition, warnings, settled };
+}
+
+function specOf({ directory, mirrors, limits }: Context, record: EnvironmentRecord): EnvironmentSpec {
+  const { id, hostname, uid, repository, branch, fromBranch } = record;
+  const person = directory.find(record.person);
+  return {
+    id,
+    hostname,
+    uid,
+    source: {
+      repository,
+      mirrorPath: mirrors.pathOf(repository),
+      originUrl: mirrors.originUrlOf(repository),
+      branch,
+      ...(fromBranch === undefined ? {} : { fromBranch }),
+    },
+    author: { name: person?.fullName ?? record.person, email: person?.email ?? "" },
+    limits: limits.environment,
+  };
+}

@@ -1,0 +1,71 @@
+/**
+ * What this process holds in memory of each environment: what is being done to it, who is connected, who wants to know
+ * when it goes. Everything that has to outlive the process is in its record.
+ *
+ * @module
+ */
+import type { Live } from "./bring-up.ts";
+import type { SharedWork } from "./shared-work.ts";
+
+export interface Entry {
+  readonly id: string;
+  /** Set while it takes sessions. */
+  live: Live | undefined;
+  /** Set while it is brought up. */
+  opening: SharedWork<Live> | undefined;
+  /** Ends what was begun for it: its bringing up, and commands in the background. Another one after that. */
+  stop: AbortController;
+  /** Set while it is taken down; resolves when that has succeeded or failed. */
+  removal: Promise<void> | undefined;
+  /** Ids of the sessions that are connected. */
+  readonly sessions: Set<string>;
+  readonly goneListeners: Set<(reason: string) => void>;
+  /** As last observed. */
+  diskBytes: number | undefined;
+}
+
+export interface Entries {
+  /** Finds what is held of an environment, making it empty when there is nothing. */
+  of(id: string): Entry;
+  peek(id: string): Entry | undefined;
+  all(): readonly Entry[];
+  /** Forgets an environment that is no more. */
+  forget(id: string): void;
+}
+
+/** Makes an empty memory. */
+export function makeEntries(): Entries {
+  const entries = new Map<string, Entry>();
+  return {
+    of: (id) => {
+      const known = entries.get(id);
+      if (known !== undefined) return known;
+      const entry: Entry = {
+        id,
+        live: undefined,
+        opening: undefined,
+        stop: new AbortController(),
+        removal: undefined,
+        sessions: new Set(),
+        goneListeners: new Set(),
+        diskBytes: undefined,
+      };
+      entries.set(id, entry);
+      return entry;
+    },
+    peek: (id) => entries.get(id),
+    all: () => [...entries.values()],
+    forget: (id) => {
+      entries.delete(id);
+    },
+  };
+}
+
+/** Stops whatever is being done for an environment, and resolves when it has stopped. Nobody may start anything meanwhile. */
+export async function halt(entry: Entry, reason: Error): Promise<void> {
+  entry.stop.abort(reason);
+  const opened = await entry.opening?.done.catch(() => undefined);
+  await (opened ?? entry.live)?.settled;
+  entry.live = undefined;
+  entry.stop = new AbortController();
+}

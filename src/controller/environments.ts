@@ -1,0 +1,129 @@
+/**
+ * Everyone's environments: finds, makes, wakes, lists and removes them.
+ *
+ * Made once by `src/cmd`; the gateway enters environments through it and the lobby manages them. Of one environment at
+ * most one thing is done at a time, and whoever wants the same waits for the same. What has to be known after a crash is
+ * in the store before it is done.
+ *
+ * @module
+ */
+import { Fault } from "../base/fault.ts";
+import { nearestTo } from "../base/nearest.ts";
+import { readLogin } from "../policy/login.ts";
+import { matchLogin } from "../policy/match-login.ts";
+import type { EnvironmentRecord } from "../store/environments.ts";
+import type { EnvironmentRow } from "../wire/lobby.ts";
+import { adoptAll, watchAll } from "./adopt.ts";
+import type { Context } from "./context.ts";
+import { halt, makeEntries } from "./entries.ts";
+import { type NewRequest, planBranch } from "./new-branch.ts";
+import type { OpenEnvironment } from "./open-environment.ts";
+import { openTarget } from "./open-target.ts";
+import { removeEnvironment } from "./remove.ts";
+import { resolveLogin } from "./resolve.ts";
+import { rowOf } from "./row.ts";
+import type { Report } from "./shared-work.ts";
+
+/** Bytes of a log that are shown. */
+const LOG_BYTES = 256 * 1024;
+
+/** Whose environment is meant. The login is as typed: hostile. */
+export interface EnvironmentRef {
+  readonly person: string;
+  readonly login: string;
+}
+
+export interface Environments {
+  /**
+   * Finds, wakes or makes the environment that a login means for a person.
+   *
+   * @param report takes progress and warnings, one line each, for the person
+   * @param signal ends the waiting; what was begun goes on
+   * @throws {Fault} with the sentence for the person
+   */
+  enter(request: EnvironmentRef, report: Report, signal: AbortSignal): Promise<OpenEnvironment>;
+  /** Calls back when an environment is taken away. @returns a function that stops it */
+  onGone(id: string, listener: (reason: string) => void): () => void;
+  /** Those of one person, or all. */
+  list(person: string | undefined): Promise<EnvironmentRow[]>;
+  /** Makes an environment without entering it. @returns its login */
+  create(request: NewRequest, report: Report, signal: AbortSignal): Promise<string>;
+  /** @throws {Fault} `environment.unsaved` listing the work that would be lost, unless `force` */
+  remove(ref: EnvironmentRef, options: { readonly force: boolean; readonly by: string }): Promise<void>;
+  readLog(ref: EnvironmentRef): Promise<string>;
+  /** Takes over what an earlier service left, and begins to watch. Called once, before anything else. */
+  adopt(): Promise<void>;
+  /** Stops what is under way, to be gone on with by the next service. Environments go on. */
+  close(): Promise<void>;
+}
+
+/** Makes the environments of one service. There must be no other on the same store. */
+export function makeEnvironments(context: Context): Environments {
+  const { store, runtime, clock, directory, mirrors } = context;
+  const entries = makeEntries();
+  const closing = new AbortController();
+  let watching: Promise<void> | undefined;
+
+  return {
+    enter: async (ref, report, signal) => {
+      closing.signal.throwIfAborted();
+      const login = readLogin(ref.login);
+      if (login.type === "lobby") throw new Error("Cannot enter the lobby: it is no environment");
+      const repositoriesOf = (person: string) => directory.repositoriesOf(person);
+      const target = await resolveLogin(ref.person, login, { store, mirrors, repositoriesOf, clock }, signal);
+      return openTarget(context, entries, { person: ref.person, target, report }, signal);
+    },
+    onGone: (id, listener) => {
+      const own = (reason: string): void => listener(reason);
+      const { goneListeners } = entries.of(id);
+      goneListeners.add(own);
+      return () => goneListeners.delete(own);
+    },
+    list: async (person) => {
+      const records = await store.list(person === undefined ? {} : { person });
+      return records.map((record) => rowOf(record, entries.peek(record.id)));
+    },
+    create: async (request, report, signal) => {
+      closing.signal.throwIfAborted();
+      const target = await planBranch(context, request, signal);
+      return (await openTarget(context, entries, { person: request.person, target, report }, signal)).login;
+    },
+    remove: async (ref, options) => removeEnvironment(context, entries, await findOwn(store, ref), options),
+    readLog: async (ref) => runtime.readLog((await findOwn(store, ref)).id, LOG_BYTES),
+    adopt: async () => {
+      await adoptAll(context, entries);
+      watching = watchAll(context, entries, closing.signal);
+    },
+    close: async () => {
+      closing.abort(new Fault("shutdown.begun", "Cannot enter an environment: the service is shutting down"));
+      const reason = new Fault("shutdown.begun", "Cannot go on with an environment: the service is shutting down");
+      await Promise.all(entries.all().map((entry) => halt(entry, reason)));
+      for (const { removal } of entries.all()) await removal;
+      await watching;
+    },
+  };
+}
+
+/** Finds the record that a login means among the person's own, in every spelling that `enter` takes. */
+async function findOwn(store: Context["store"], ref: EnvironmentRef): Promise<EnvironmentRecord> {
+  const exact = await store.findByLogin(ref.person, ref.login);
+  if (exact !== undefined) return exact;
+  const records = await store.list({ person: ref.person, desired: "present" });
+  const login = readLogin(ref.login);
+  const repositories = [...new Set(records.map(({ repository }) => repository))];
+  const candidates = repositories.map((repository) => ({
+    repository,
+    branches: records.filter((record) => record.repository === repository).map(({ branch }) => branch),
+  }));
+  const match = login.type === "lobby" ? undefined : matchLogin(login, candidates);
+  const found = records.find(
+    ({ repository, branch }) => match?.type === "one" && match.repository === repository && match.branch === branch,
+  );
+  if (found !== undefined) return found;
+  const known = records.map((record) => record.login);
+  const near = nearestTo(ref.login, known, { atMostCount: 3 });
+  const hint = near.length === 0 ? "" : `; nearest: ${near.join(", ")}`;
+  throw new Fault("environment.absent", `Cannot find environment "${ref.login}" of ${ref.person}: no record fits`, {
+    told: `there is no environment ${ref.login}${hint}`,
+  });
+}

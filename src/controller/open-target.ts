@@ -1,0 +1,116 @@
+/**
+ * From where a login leads to an environment that takes sessions: the one that is there, or a new one.
+ *
+ * Called by `environments.ts`. When the environment is live already, this costs nothing but a look into memory.
+ *
+ * @module
+ */
+import { randomInt } from "node:crypto";
+import { Fault } from "../base/fault.ts";
+import { unlessAborted } from "../base/unless-aborted.ts";
+import { hostnameOf } from "../policy/login.ts";
+import type { EnvironmentRecord } from "../store/environments.ts";
+import type { Live } from "./bring-up.ts";
+import type { Context } from "./context.ts";
+import type { Entries, Entry } from "./entries.ts";
+import { plainLine } from "./lines.ts";
+import { makeOpen, type OpenEnvironment } from "./open-environment.ts";
+import { startOpening } from "./opening.ts";
+import type { Target } from "./resolve.ts";
+import type { Report } from "./shared-work.ts";
+
+export interface OpenRequest {
+  readonly person: string;
+  readonly target: Target;
+  readonly report: Report;
+}
+
+/**
+ * Opens the environment of a target, bringing it up if need be, together with whoever else wants it.
+ *
+ * @param signal ends the waiting; what was begun goes on
+ * @throws {Fault} `environment.limit` when the person has as many as they may
+ */
+export async function openTarget(
+  context: Context,
+  entries: Entries,
+  { person, target, report }: OpenRequest,
+  signal: AbortSignal,
+): Promise<OpenEnvironment> {
+  const record = target.record ?? (await findOrAdd(context, person, target));
+  const entry = entries.of(record.id);
+  if (entry.removal !== undefined) {
+    // It may be refused; whatever is there afterwards is what is wanted.
+    await unlessAborted(entry.removal, signal);
+    return openTarget(context, entries, { person, target: withoutRecord(target), report }, signal);
+  }
+  const bring = (reporting: Report, until: AbortSignal): Promise<Live> =>
+    (entry.opening ?? startOpening(context, entry, target.resolvedAt)).join(reporting, until);
+  const live = entry.live ?? (await bring(report, signal).catch(unlessGone));
+  if (live === undefined) {
+    entries.forget(record.id);
+    return openTarget(context, entries, { person, target: withoutRecord(target), report }, signal);
+  }
+  for (const warning of [...live.warnings, ...diskWarnings(context, entry)]) report(plainLine(warning));
+  return makeOpen(context, { entry, live, bring });
+}
+
+/** Its record was deleted between the look at it and now. */
+function unlessGone(error: unknown): undefined {
+  if (error instanceof Fault && error.code === "environment.absent") return undefined;
+  throw error;
+}
+
+/** For a second try, after whatever was there has gone. */
+function withoutRecord({ repository, branch, login, resolvedAt, fromBranch }: Target): Target {
+  return { repository, branch, login, resolvedAt, ...(fromBranch === undefined ? {} : { fromBranch }) };
+}
+
+function diskWarnings({ limits }: Context, { diskBytes = 0 }: Entry): string[] {
+  const { diskBytes: limitBytes = Number.POSITIVE_INFINITY } = limits.environment;
+  if (diskBytes <= limitBytes) return [];
+  const inGiB = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  return [`this environment occupies ${inGiB(diskBytes)} of disk, more than the ${inGiB(limitBytes)} it should`];
+}
+
+async function findOrAdd(context: Context, person: string, target: Target): Promise<EnvironmentRecord> {
+  const { store, limits, audit, log } = context;
+  const { repository, branch, login, fromBranch } = target;
+  const known = await store.findByPlace(person, repository, branch);
+  if (known !== undefined) return known;
+  const id = makeId();
+  const added = await store.add(
+    {
+      id,
+      person,
+      repository,
+      branch,
+      login,
+      fromBranch,
+      hostname: hostnameOf(repository, branch),
+      inventory: [{ type: "sandbox", id, state: "intended" }],
+    },
+    limits,
+  );
+  if (added.outcome === "limit") throw tooMany(person, added.present);
+  if (added.outcome === "added") {
+    log.info("environment.added", { environment: id, person, login });
+    void audit.append({ type: "environment.created", environment: id, person, repository, branch });
+  }
+  return added.record;
+}
+
+/** 16 characters of 36: the first 10, which name things of the kernel, are unique among billions. */
+function makeId(): string {
+  return Array.from({ length: 16 }, () => randomInt(36).toString(36)).join("");
+}
+
+function tooMany(person: string, present: readonly EnvironmentRecord[]): Fault {
+  const names = present.slice(0, 3).map(({ login }) => login);
+  const first = names[0] ?? "<login>";
+  return new Fault("environment.limit", `Cannot add an environment for ${person}: they have ${present.length}`, {
+    told:
+      `you have ${present.length} environments, as many as are allowed; remove one in the lobby, as in "rm ${first}"` +
+      ` (longest unused: ${names.join(", ")})`,
+  });
+}

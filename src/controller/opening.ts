@@ -1,0 +1,72 @@
+/**
+ * Begins to bring an environment up, for all who wait for it, and clears away after what failed.
+ *
+ * @module
+ */
+import { bringUp, type Live, takeUp } from "./bring-up.ts";
+import { conditionOf } from "./conditions.ts";
+import type { Context } from "./context.ts";
+import type { Entry } from "./entries.ts";
+import { type Report, shareWork, type SharedWork } from "./shared-work.ts";
+
+/**
+ * Begins to bring an environment up; nothing else may be under way with it.
+ *
+ * @param askedSince if its files are made, its origin has to have been asked since; epoch ms
+ */
+export function startOpening(context: Context, entry: Entry, askedSince: number): SharedWork<Live> {
+  return start(context, entry, (report, signal) => bringUp(context, { id: entry.id, askedSince, report }, signal));
+}
+
+/** Begins to take up an environment that runs already. */
+export function startTakingUp(context: Context, entry: Entry): SharedWork<Live> {
+  return start(context, entry, (_, signal) => takeUp(context, entry.id, signal));
+}
+
+function start(
+  context: Context,
+  entry: Entry,
+  work: (report: Report, signal: AbortSignal) => Promise<Live>,
+): SharedWork<Live> {
+  const { signal } = entry.stop;
+  const opening = shareWork(async (report) => {
+    const begunAt = context.clock.elapsed();
+    try {
+      const live = await work(report, signal);
+      signal.throwIfAborted();
+      entry.live = live;
+      const tookMs = Math.round(context.clock.elapsed() - begunAt);
+      context.log.info("environment.opened", { environment: entry.id, login: live.record.login, tookMs });
+      return live;
+    } catch (error) {
+      if (!signal.aborted) await clearFailed(context, entry.id, error);
+      throw error;
+    } finally {
+      entry.opening = undefined;
+    }
+  });
+  entry.opening = opening;
+  return opening;
+}
+
+/**
+ * After a bringing up that failed: nothing stays of files that nobody has entered, so that they count for nothing and the
+ * next try begins anew. Whatever had files keeps them and sleeps.
+ */
+async function clearFailed({ store, runtime, log }: Context, id: string, cause: unknown): Promise<void> {
+  log.error("environment.failed", cause, { environment: id });
+  try {
+    const record = await store.find(id);
+    if (record?.desired !== "present") return;
+    const fence = await store.begin(id, "destroying");
+    if (conditionOf(record.conditions, "CheckedOut") !== undefined) {
+      await runtime.sleep(id);
+      await store.end(id, fence, { power: "sleeping" });
+      return;
+    }
+    await runtime.destroy(id);
+    await store.remove(id, fence);
+  } catch (error) {
+    log.error("environment.not-cleared", error, { environment: id }); // the watch does it later
+  }
+}

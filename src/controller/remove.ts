@@ -1,0 +1,115 @@
+/**
+ * Takes environments down for good.
+ *
+ * Nothing that a person has not pushed goes without their word: it is looked for before, and again when nothing in the
+ * environment can write any more. From the moment its record says `absent` it cannot come back, and whoever finds that
+ * record, after whatever crash, goes on destroying.
+ *
+ * @module
+ */
+import { Fault } from "../base/fault.ts";
+import type { Unsaved } from "../runtime/runtime.ts";
+import type { EnvironmentRecord } from "../store/environments.ts";
+import { conditionOf } from "./conditions.ts";
+import type { Context } from "./context.ts";
+import { type Entries, type Entry, halt } from "./entries.ts";
+
+export interface RemoveOptions {
+  /** Whatever is not pushed. */
+  readonly force: boolean;
+  /** Who asked. */
+  readonly by: string;
+}
+
+/**
+ * Removes an environment and resolves when nothing is left of it. One that is gone already is removed.
+ *
+ * @throws {Fault} `environment.unsaved` listing the work that would be lost, unless `force`
+ */
+export async function removeEnvironment(
+  context: Context,
+  entries: Entries,
+  { id }: EnvironmentRecord,
+  options: RemoveOptions,
+): Promise<void> {
+  const entry = entries.of(id);
+  while (entry.removal !== undefined) await entry.removal;
+  const work = takeDown(context, entries, entry, options);
+  entry.removal = work
+    .catch(() => undefined) // told to whoever asked for it
+    .finally(() => (entry.removal = undefined));
+  await work;
+}
+
+/** Goes on destroying an environment whose record says that it is to be absent. */
+export async function finishRemoval({ store, runtime, log }: Context, entries: Entries, id: string): Promise<void> {
+  const fence = await store.begin(id, "destroying");
+  await runtime.destroy(id);
+  await store.remove(id, fence);
+  entries.forget(id);
+  log.info("environment.destroyed", { environment: id });
+}
+
+async function takeDown(context: Context, entries: Entries, entry: Entry, { force, by }: RemoveOptions): Promise<void> {
+  const { store, runtime, audit, log } = context;
+  const { id } = entry;
+  const before = await store.find(id);
+  if (before === undefined) {
+    entries.forget(id);
+    return;
+  }
+  if (!force) await mustBeSaved(context, before);
+  const told = `${before.login} was removed by ${by}`;
+  for (const listener of entry.goneListeners) listener(told);
+  await halt(entry, new Fault("environment.gone", `Cannot go on with "${id}": it is being removed`, { told }));
+  const fence = await store.begin(id, "destroying");
+  // Again: what was under way may have made its files before it stopped.
+  const record = (await store.find(id)) ?? before;
+  if (hasFiles(record)) {
+    try {
+      await runtime.sleep(id);
+      if (!force) await mustBeSaved(context, record);
+    } catch (error) {
+      await store.end(id, fence, { power: "sleeping" });
+      throw error;
+    }
+  }
+  await store.update(id, fence, { desired: "absent", power: "sleeping" });
+  log.info("environment.removed", { environment: id, login: record.login, person: record.person, by, force });
+  void audit.append({ type: "environment.destroyed", environment: id, person: record.person, by, forced: force });
+  await finishRemoval(context, entries, id);
+}
+
+function hasFiles(record: EnvironmentRecord): boolean {
+  return conditionOf(record.conditions, "CheckedOut") !== undefined;
+}
+
+async function mustBeSaved({ runtime }: Context, record: EnvironmentRecord): Promise<void> {
+  if (!hasFiles(record)) return;
+  const unsaved = await runtime.unsaved(record.id);
+  if (!holdsWork(unsaved)) return;
+  const { changedCount, commitCount } = unsaved;
+  throw new Fault(
+    "environment.unsaved",
+    `Cannot remove "${record.id}": ${changedCount} paths and ${commitCount} commits are not pushed, needs none`,
+    { told: tellUnsaved(record.login, unsaved) },
+  );
+}
+
+/** Says whether there is work that no forge has. */
+export function holdsWork({ changedCount, commitCount }: Unsaved): boolean {
+  return changedCount > 0 || commitCount > 0;
+}
+
+function tellUnsaved(login: string, { changedPaths, changedCount, commits, commitCount }: Unsaved): string {
+  const list = (what: string, names: readonly string[], count: number): string[] => [
+    ...names.map((name) => `  ${what} ${name.replace(/\p{C}/gu, "?")}`),
+    ...(count > names.length ? [`  … and ${count - names.length} more`] : []),
+  ];
+  return [
+    `${login} has work that is not pushed:`,
+    ...list("changed", changedPaths, changedCount),
+    ...list("commit ", commits, commitCount),
+    `nothing was removed; push it, or give it up with: rm ${login} --force`,
+  ].join("\n");
+}
