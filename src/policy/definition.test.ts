@@ -257,7 +257,7 @@ test("makeDefinition() warns of a key that is there twice", () => {
 });
 
 test("makeDefinition() gives at most 30 warnings, however many there are", () => {
-  const content = Object.fromEntries(Array.from({ length: 10_000 }, (_, index) => [`key${index}`, 1]));
+  const content = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`key${index}`, 1]));
   expect(make(content).warnings).toHaveLength(30);
 });
 

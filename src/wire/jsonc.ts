@@ -20,7 +20,7 @@ export interface Jsonc {
 }
 
 /** Far more than any definition has (guess). */
-const LENGTH_MAX = 256 * 1_024;
+const LENGTH_MAX = 64 * 1_024;
 const DEPTH_MAX = 64;
 const COMPLAINTS_MAX = 20;
 
@@ -50,9 +50,10 @@ export function readJsonc(text: string): Jsonc {
     message: `is no JSON with comments: ${printParseErrorCode(error).replace(/(?<=.)[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`)}`,
   }));
   const repeated: Path[] = [];
+  const offsetOf = root === undefined ? () => 0 : offsetFinder(root);
   return {
     value: complaints.length > 0 || root === undefined ? undefined : valueOf(root, [], repeated),
-    lineOf: (path) => lineAt(root === undefined ? 0 : offsetOf(root, path)),
+    lineOf: (path) => lineAt(offsetOf(path)),
     complaints,
     repeated,
   };
@@ -85,19 +86,31 @@ function valueOf(node: Node, path: Path, repeated: Path[]): unknown {
   return Object.fromEntries(entries);
 }
 
-/** Where what a path leads to begins: its key, else its value, else whatever is nearest around it. */
-function offsetOf(root: Node, path: Path): number {
-  let node: Node | undefined = root;
-  let offset = root.offset;
-  for (const step of path) {
-    const isStep = ({ children }: Node): boolean => children?.[0]?.value === step;
-    const found: Node | undefined =
-      node?.type === "object" ? node.children?.findLast(isStep) : node?.children?.[Number(step)];
-    if (found === undefined) break;
-    offset = found.offset;
-    node = found.type === "property" ? found.children?.[1] : found;
-  }
-  return offset;
+/**
+ * Makes a function that finds where what a path leads to begins: its key, else its value, else whatever is nearest
+ * around it. Looks at each object once, as a hostile text may have a complaint for each of its keys.
+ */
+function offsetFinder(root: Node): (path: Path) => number {
+  const seen = new Map<Node, ReadonlyMap<unknown, Node>>();
+  const stepsOf = (node: Node): ReadonlyMap<unknown, Node> => {
+    const isObject = node.type === "object";
+    const steps =
+      seen.get(node) ??
+      new Map((node.children ?? []).map((child, index) => [isObject ? child.children?.[0]?.value : index, child]));
+    seen.set(node, steps);
+    return steps;
+  };
+  return (path) => {
+    let node: Node | undefined = root;
+    let { offset } = root;
+    for (const step of path) {
+      const found: Node | undefined = node === undefined ? undefined : stepsOf(node).get(step);
+      if (found === undefined) break;
+      ({ offset } = found);
+      node = found.type === "property" ? found.children?.[1] : found;
+    }
+    return offset;
+  };
 }
 
 /** Makes a function from an offset to its line. A hostile text may have a complaint for each of its characters. */
