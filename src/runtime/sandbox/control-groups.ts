@@ -96,6 +96,7 @@ function openHierarchy(mount: HierarchyMount): Hierarchy | undefined {
   const base = join(parent, "slipway");
   try {
     mkdirSync(base, { recursive: true });
+    accessSync(base, constants.W_OK);
     if (mount.version === 1) return { version: 1, controllers: mount.controllers, base };
     const controllers = mount.controllers.filter((name) => delegate(parent, name) && delegate(base, name));
     return controllers.length === 0 ? undefined : { version: 2, controllers, base };

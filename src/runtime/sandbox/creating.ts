@@ -17,7 +17,7 @@ import type { Host } from "./host.ts";
 import { WORKSPACE } from "./layout.ts";
 import type { Place } from "./layout.ts";
 import { runInPassing } from "./passing.ts";
-import { mustRun } from "./program.ts";
+import { mustRun, runProgram } from "./program.ts";
 import { giveTree, makeSkeleton, writeEtc } from "./skeleton.ts";
 import { readEtcFacts } from "./starting.ts";
 import { writeSpec } from "./stored.ts";
@@ -34,7 +34,7 @@ export async function makeFiles(
   if (existsSync(place.workspace)) return;
   const begun = host.clock.elapsed();
   makeSkeleton(place, host.machine, spec.uid);
-  await emptyTrash(place, [place.workspacePart]);
+  await emptyTrash([place.trash, place.workspacePart]);
   report("preparing the files", host.clock.elapsed() - begun);
   const checkoutBegun = host.clock.elapsed();
   await fillWorkspace(host, place, spec, signal);
@@ -67,8 +67,13 @@ async function fillWorkspace(host: Host, place: Place, spec: EnvironmentSpec, si
 }
 
 /** Removes files of an environment for good, whatever is in them; never over a link or a mount. */
-export async function emptyTrash(place: Place, paths: readonly string[]): Promise<void> {
-  const present = [place.trash, ...paths].filter((path) => existsSync(path));
+export async function emptyTrash(paths: readonly string[]): Promise<void> {
+  const present = paths.filter((path) => existsSync(path));
   if (present.length === 0) return;
-  await mustRun(["rm", "-rf", "--one-file-system", "--", ...present]);
+  const remove = ["rm", "-rf", "--one-file-system", "--", ...present];
+  const { exitCode } = await runProgram(remove);
+  if (exitCode === 0) return;
+  // An ordinary user cannot remove what is in a folder that is closed to its owner.
+  await runProgram(["chmod", "-R", "u+rwX", "--", ...present]);
+  await mustRun(remove);
 }

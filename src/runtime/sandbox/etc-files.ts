@@ -9,12 +9,15 @@ import { INSIDE } from "./layout.ts";
 export interface EtcFacts {
   readonly user: string;
   readonly uid: number;
+  readonly gid: number;
   readonly hostname: string;
   readonly author: { readonly name: string; readonly email: string };
   /** Random: 32 hexadecimal digits, the same for the life of the environment. */
   readonly machineId: string;
   /** Addresses of name servers that can be reached from inside. */
   readonly nameservers: readonly string[];
+  /** Whether terminals belong to the group `tty`. Without, there is none of that name: sshd would insist on it. */
+  readonly hasTtyGroup: boolean;
   /** Texts of the root file system's own files; "" where it has none. */
   readonly own: { readonly passwd: string; readonly group: string; readonly gitconfig: string };
 }
@@ -61,17 +64,19 @@ function isSystem(id: string | undefined): boolean {
   return Number(id) < 1000 || Number(id) === 65_534;
 }
 
-function makePasswd({ own, user, uid }: EtcFacts): string {
+function makePasswd({ own, user, uid, gid }: EtcFacts): string {
   const system = records(own.passwd).filter(([name, , id]) => isSystem(id) && name !== user && Number(id) !== uid);
-  return [...system.map((fields) => fields.join(":")), `${user}:*:${uid}:${uid}::/home/${user}:${SHELL}`, ""].join(
+  return [...system.map((fields) => fields.join(":")), `${user}:*:${uid}:${gid}::/home/${user}:${SHELL}`, ""].join(
     "\n",
   );
 }
 
 /** Groups of the system without their members: those are people of the machine. */
-function makeGroup({ own, user, uid }: EtcFacts): string {
-  const system = records(own.group).filter(([name, , id]) => isSystem(id) && name !== user && Number(id) !== uid);
-  return [...system.map(([name, , id]) => `${name ?? ""}:x:${id ?? ""}:`), `${user}:x:${uid}:`, ""].join("\n");
+function makeGroup({ own, user, gid, hasTtyGroup }: EtcFacts): string {
+  const system = records(own.group)
+    .filter(([name, , id]) => isSystem(id) && name !== user && Number(id) !== gid)
+    .filter(([name]) => hasTtyGroup || name !== "tty");
+  return [...system.map(([name, , id]) => `${name ?? ""}:x:${id ?? ""}:`), `${user}:x:${gid}:`, ""].join("\n");
 }
 
 function records(text: string): string[][] {

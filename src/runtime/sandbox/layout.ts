@@ -25,8 +25,12 @@ export interface Place {
   readonly upper: string;
   /** Scratch space of overlayfs. */
   readonly work: string;
-  /** Becomes `/`: empty folders to mount on, and plain ones (`/tmp`, `/var`) that are written to. */
+  /** Becomes `/`, read-only: empty folders to mount on. Nobody inside can put a link in the way of the next mount. */
   readonly root: string;
+  /** Becomes `/tmp`, emptied at each start. */
+  readonly tmp: string;
+  /** Becomes `/var/tmp`. */
+  readonly varTmp: string;
   /** Becomes `/home/<user>`. */
   readonly home: string;
   /** Becomes `/workspace`. Exists exactly when the checkout is complete. */
@@ -56,6 +60,8 @@ export function makePlace(stateDir: string, id: string): Place {
     upper: join(folder, "upper"),
     work: join(folder, "work"),
     root: join(folder, "root"),
+    tmp: join(folder, "tmp"),
+    varTmp: join(folder, "var-tmp"),
     home: join(folder, "home"),
     workspace: join(folder, "workspace"),
     workspacePart: join(folder, "workspace.part"),

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { existsSync, renameSync } from "node:fs";
+import { existsSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 
 import { Fault } from "../../base/fault.ts";
@@ -161,19 +161,10 @@ async function removeAll(host: Host, place: Place): Promise<void> {
   await stopAll(host, place);
   // From here on it counts as half made: no crash leaves an environment that looks whole and has lost files.
   if (existsSync(place.workspace)) {
-    await emptyTrash(place, []);
+    await emptyTrash([place.trash]);
     renameSync(place.workspace, place.trash);
   }
-  const rest = [
-    place.upper,
-    place.work,
-    place.root,
-    place.home,
-    place.workspacePart,
-    place.inside,
-    place.mountTable,
-    place.empty,
-  ];
-  await emptyTrash(place, [...rest, place.log, join(place.folder, "ip")]);
-  await emptyTrash(place, [place.specFile, place.folder]);
+  const rest = readdirSync(place.folder).map((name) => join(place.folder, name));
+  await emptyTrash(rest.filter((path) => path !== place.specFile));
+  await emptyTrash([place.specFile, place.folder]);
 }

@@ -42,13 +42,15 @@ export function makeMountTable(facts: MountFacts): string {
   const { place } = facts;
   const at = (inside: string) => join(place.root, inside);
   return [
-    line(place.root, place.root, "none", "bind,nosuid,nodev"),
+    readOnly(place.root, place.root),
     ...facts.systemFolders.map((folder) => systemLine(facts, folder)),
     ...facts.hidden.map(({ path, isFolder }) => line(isFolder ? place.empty : "/dev/null", at(path), "none", "bind")),
     line(place.inside, at(INSIDE), "none", "bind,ro,nosuid,nodev"),
     ...Object.entries(facts.extras).map(([name, from]) => readOnly(from, at(join(INSIDE, name)))),
-    line(place.home, at(join("home", facts.user)), "none", "bind,nosuid,nodev,X-mount.mkdir"),
-    line(facts.workspace, at(WORKSPACE), "none", "bind,nosuid,nodev"),
+    writable(place.home, at(join("home", facts.user))),
+    writable(facts.workspace, at(WORKSPACE)),
+    writable(place.tmp, at("tmp")),
+    writable(place.varTmp, at("var/tmp")),
     line("proc", at("proc"), "proc", "nosuid,nodev,noexec"),
     readOnly(at("proc/sys"), at("proc/sys")),
     ...facts.procMasks.map((name) => line("/dev/null", at(join("proc", name)), "none", "bind")),
@@ -58,7 +60,7 @@ export function makeMountTable(facts: MountFacts): string {
     line("tmpfs", at("run"), "tmpfs", "nosuid,nodev,mode=0755,size=64m"),
     line("tmpfs", at("run/lock"), "tmpfs", "nosuid,nodev,noexec,mode=1777,size=4m,X-mount.mkdir"),
     line("tmpfs", at(`run/user/${facts.uid}`), "tmpfs", `nosuid,nodev,mode=0700,${ownerOption(facts)},X-mount.mkdir`),
-    ...Object.entries(facts.controlGroups).map(([name, from]) => controlGroup(from, at(join("sys/fs/cgroup", name)))),
+    ...Object.entries(facts.controlGroups).map(([name, from]) => readOnly(from, at(join("sys/fs/cgroup", name)))),
     "",
   ].join("\n");
 }
@@ -74,8 +76,8 @@ function readOnly(from: string, to: string): string {
   return line(from, to, "none", "bind,ro,nosuid,nodev");
 }
 
-function controlGroup(from: string, to: string): string {
-  return line(from, to, "none", "bind,ro,nosuid,nodev,noexec,X-mount.mkdir");
+function writable(from: string, to: string): string {
+  return line(from, to, "none", "bind,nosuid,nodev");
 }
 
 function ttyOption({ ttyGroup }: MountFacts): string {

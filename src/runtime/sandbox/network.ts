@@ -1,12 +1,10 @@
 /**
- * The network of environments: always a namespace of its own, with a way out by NAT (`nat.ts`) where the machine can.
+ * What the network of environments is to the rest: always a namespace of its own, and here with nothing but a loopback.
+ * `nat.ts` gives a way out.
  *
  * @module
  */
-import type { Log } from "../../base/log.ts";
-
-/** `auto`: NAT where this machine can, loopback only otherwise. `nat`: or not at all. */
-export type NetworkChoice = "auto" | "nat" | "loopback";
+import { findProgram } from "./machine.ts";
 
 export interface Network {
   readonly mode: "nat" | "loopback";
@@ -26,20 +24,16 @@ export interface Network {
   repair(id: string, index: number, pid: number): Promise<void>;
 }
 
-/** Chooses the network of this machine. */
-export async function openNetwork(choice: NetworkChoice, _options: { stateDir: string; log: Log }): Promise<Network> {
-  return makeLoopback(choice === "loopback" ? [] : ["no network beyond its own loopback: not built yet"]);
-}
-
 /** Makes the network of a machine where environments have nothing but their own loopback. */
 export function makeLoopback(lacks: readonly string[]): Network {
+  const hasIp = findProgram("ip") !== undefined;
   return {
     mode: "loopback",
     nameservers: [],
     lacks,
     reserve: () => 0,
     release: () => {},
-    insideBatch: () => "link set lo up\n",
+    insideBatch: () => (hasIp ? "link set lo up\n" : ""),
     attach: async () => {},
     detach: async () => {},
     repair: async () => {},

@@ -18,8 +18,8 @@ import { environmentsFolder, makePlace } from "./layout.ts";
 import { trimLog } from "./log-file.ts";
 import { readMachine } from "./machine.ts";
 import { makeRuntime } from "./make-runtime.ts";
-import { openNetwork } from "./network.ts";
-import type { NetworkChoice } from "./network.ts";
+import { openNetwork } from "./open-network.ts";
+import type { NetworkChoice } from "./open-network.ts";
 import { readBootId } from "./processes.ts";
 import { runProgram } from "./program.ts";
 
@@ -52,10 +52,8 @@ const TRIM_EVERY_MS = 10_000;
 export async function openSandbox(options: SandboxOptions, signal?: AbortSignal): Promise<Runtime> {
   const { stateDir, root, hiddenPaths = [], clock, log } = options;
   mkdirSync(environmentsFolder(stateDir), { recursive: true, mode: 0o700 });
-  const [machine, network] = await Promise.all([
-    readMachine({ stateDir, root, hiddenPaths }),
-    openNetwork(options.network, { stateDir, log }),
-  ]);
+  const machine = await readMachine({ stateDir, root, hiddenPaths });
+  const network = await openNetwork(options.network, { identity: machine.identity, stateDir, log });
   await spreadFolders(environmentsFolder(stateDir));
   const groups = openControlGroups();
   const host: Host = {

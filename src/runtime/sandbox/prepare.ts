@@ -31,8 +31,11 @@ export function prepareMounts(
     [mirrorMount(spec.source.repository), join(spec.source.mirrorPath, "objects")],
   ]);
   for (const [name, path] of Object.entries(extras)) {
-    makeMountPoint(place, name, statSync(path).isDirectory() ? "folder" : "file");
+    makeMountPoint(join(place.inside, name), statSync(path).isDirectory() ? "folder" : "file");
   }
+  const controlGroups = limited ? groupMounts(host.groups, place.id) : {};
+  const points = [join("home", user), ...Object.keys(controlGroups).map((name) => join("sys/fs/cgroup", name))];
+  for (const point of points) makeMountPoint(join(place.root, point), "folder");
   const isRoot = machine.identity.mode === "root";
   const table = makeMountTable({
     ...machine,
@@ -42,7 +45,7 @@ export function prepareMounts(
     uid: isRoot ? spec.uid : machine.identity.uid,
     owner: isRoot ? spec.uid : 0,
     extras,
-    controlGroups: limited ? groupMounts(host.groups, place.id) : {},
+    controlGroups,
     shmBytes: Math.floor((spec.limits.memoryBytes ?? 2 * SHM_BYTES) / 2),
   });
   writeFileSync(place.mountTable, table, { mode: 0o600 });

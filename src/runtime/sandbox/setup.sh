@@ -10,7 +10,7 @@ echo "self $self" >&3
 read -r go <&3 || exit 0
 fstab=$1 root=$2 hostname=$3 batch=$4
 shift 4
-echo "$hostname" >/proc/sys/kernel/hostname
+echo "$hostname" 2>/dev/null >/proc/sys/kernel/hostname || hostname "$hostname" # the second for an ordinary user
 mount -a -T "$fstab"
 echo mounted >&3
 read -r net <&3 || exit 0

@@ -1,7 +1,7 @@
 /**
  * Makes the folders and small files of an environment on this machine. All of it can be done again at any time.
  *
- * Writes only where the environment's own user cannot: a link put in our way by a person would be followed as root.
+ * Writes only where nobody inside can: a link put in our way by a person would be followed as root.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import {
   copyFileSync,
   existsSync,
   lchownSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -31,7 +32,7 @@ import type { Machine } from "./machine.ts";
 import { DEVICES } from "./mount-table.ts";
 import { isCode, replaceFile } from "./stored.ts";
 
-/** Folders of the new root with their modes; written to by root alone, but for 1777. */
+/** Folders of the new root with their modes. */
 const ROOT_FOLDERS: Readonly<Record<string, number>> = {
   ...Object.fromEntries(
     ["dev/pts", "dev/shm", "etc", "home", "media", "mnt", "opt", "proc", "run"].map((name) => [name, 0o755]),
@@ -39,8 +40,8 @@ const ROOT_FOLDERS: Readonly<Record<string, number>> = {
   ...Object.fromEntries(["srv", "sys/fs/cgroup", "usr", "workspace"].map((name) => [name, 0o755])),
   ...Object.fromEntries(["cache", "lib", "local", "log", "mail", "opt", "spool"].map((name) => [`var/${name}`, 0o755])),
   root: 0o700,
-  tmp: 0o1777,
-  "var/tmp": 0o1777,
+  tmp: 0o755,
+  "var/tmp": 0o755,
 };
 
 const ROOT_LINKS: Readonly<Record<string, string>> = {
@@ -66,6 +67,8 @@ export function makeSkeleton(place: Place, machine: Machine, uid: number): void 
   }
   for (const folder of [place.root, place.upper]) makeFolder(join(folder, "opt/slipway"), 0o755);
   makeFolder(place.empty, 0o555);
+  makeFolder(place.tmp, 0o1777);
+  makeFolder(place.varTmp, 0o1777);
   for (const name of ["bin", "mirror", "ssh", "sessions", "commands"]) makeFolder(join(place.inside, name), 0o755);
   for (const [from, to] of Object.entries(SCRIPTS)) {
     copyFileSync(join(import.meta.dirname, from), join(place.inside, to));
@@ -106,9 +109,8 @@ export function writeEtc(place: Place, files: EtcFiles): void {
   }
 }
 
-/** Makes an empty file or folder below `INSIDE` to mount `from` on. */
-export function makeMountPoint(place: Place, name: string, kind: "file" | "folder"): void {
-  const path = join(place.inside, name);
+/** Makes an empty file or folder of ours, below `inside` or `root`, to mount on. */
+export function makeMountPoint(path: string, kind: "file" | "folder"): void {
   if (kind === "folder") makeFolder(path, 0o755);
   else touch(path);
 }
@@ -181,9 +183,11 @@ function makeFolder(path: string, mode: number): boolean {
   try {
     mkdirSync(path, { mode });
   } catch (error) {
-    if (isCode(error, "EEXIST")) return false;
-    if (!isCode(error, "ENOENT")) throw error;
-    makeFolder(dirname(path), 0o755);
+    if (isCode(error, "EEXIST") && lstatSync(path).isDirectory()) return false;
+    // An ordinary user's environment can write to its /etc, and so put a link where a folder of ours belongs.
+    if (isCode(error, "EEXIST")) rmSync(path);
+    else if (isCode(error, "ENOENT")) makeFolder(dirname(path), 0o755);
+    else throw error;
     mkdirSync(path, { mode });
   }
   chmodSync(path, mode);

@@ -37,10 +37,16 @@ export async function startEnvironment(
   const begun = host.clock.elapsed();
   await prepareFiles(host, place, spec, start);
   const addressIndex = host.network.reserve(spec.id);
-  writeFileSync(join(place.folder, "ip"), host.network.insideBatch(addressIndex), { mode: 0o600 });
+  const batch = host.network.insideBatch(addressIndex);
+  writeFileSync(join(place.folder, "ip"), batch, { mode: 0o600 });
   try {
     makeGroups(host.groups, spec.id, spec.limits);
-    const launched = await launchInit(host, place, { spec, addressIndex }, signal);
+    const launched = await launchInit(
+      host,
+      place,
+      { spec, addressIndex, batchFile: batch === "" ? "" : join(place.folder, "ip") },
+      signal,
+    );
     await untilReady(launched, signal);
     launched.child.unref(); // it may outlive us
     const state = { phase: "running", holder: launched.holder, start, addressIndex } as const;
@@ -60,10 +66,9 @@ async function prepareFiles(host: Host, place: Place, spec: EnvironmentSpec, sta
   writeEtc(place, makeEtcFiles(readEtcFacts(host, spec, start.user)));
   writeService(host, place, spec, start);
   prepareMounts(host, place, spec, { user: start.user, workspace: place.workspace, limited: true });
-  const temporary = join(place.root, "tmp");
-  if (listNames(temporary).length > 0) {
+  if (listNames(place.tmp).length > 0) {
     // As after a reboot: sockets and locks in it belong to processes that are gone.
-    await mustRun(["find", temporary, "-xdev", "-mindepth", "1", "-delete"]);
+    await mustRun(["find", place.tmp, "-xdev", "-mindepth", "1", "-delete"]);
   }
 }
 
@@ -82,7 +87,7 @@ function writeService({ machine }: Host, place: Place, spec: EnvironmentSpec, st
 async function launchInit(
   host: Host,
   place: Place,
-  { spec, addressIndex }: { spec: EnvironmentSpec; addressIndex: number },
+  { spec, addressIndex, batchFile }: { spec: EnvironmentSpec; addressIndex: number; batchFile: string },
   signal: AbortSignal,
 ): Promise<Launched> {
   const { identity } = host.machine;
@@ -94,7 +99,7 @@ async function launchInit(
         identity,
         hostname: spec.hostname,
         groups: joinFiles(host.groups, spec.id),
-        batchFile: join(place.folder, "ip"),
+        batchFile,
         bootId: host.bootId,
         makeNetwork: (pid) => host.network.attach(spec.id, addressIndex, pid),
         command: [...holderWords(identity, spec.uid), "sh", `${INSIDE}/init.sh`, ...becomeWords(identity)],
@@ -128,6 +133,8 @@ export function readEtcFacts({ machine, network }: Host, spec: EnvironmentSpec, 
   return {
     user,
     uid: machine.identity.mode === "root" ? spec.uid : machine.identity.uid,
+    gid: machine.identity.mode === "root" ? spec.uid : machine.identity.gid,
+    hasTtyGroup: machine.ttyGroup !== undefined,
     hostname: spec.hostname,
     author: spec.author,
     machineId: createHash("sha256").update(`slipway machine ${spec.id}`).digest("hex").slice(0, 32),
