@@ -19,11 +19,18 @@ export async function untilStopped(): Promise<string> {
 /** Writes a failure to standard error. @returns the exit code for it */
 export function reportFault(error: unknown): number {
   if (error instanceof Fault) {
-    process.stderr.write(`slip: ${error.told}\n`);
+    // Whoever runs the process is the operator: they may read what the log says, and why.
+    process.stderr.write(
+      `slip: ${faults[error.code].blame === "caller" ? error.told : [error.message, ...causesOf(error)].join("\n  because: ")}\n`,
+    );
     return faults[error.code].exit;
   }
   process.stderr.write(`slip: this is a bug of ours\n${error instanceof Error ? error.stack : String(error)}\n`);
   return 70; // EX_SOFTWARE in sysexits.h
+}
+
+function causesOf(error: Error): string[] {
+  return error.cause instanceof Error ? [error.cause.message, ...causesOf(error.cause)] : [];
 }
 
 /** What git needs of our own environment to reach origins: keys of ssh, proxies. Nothing of it enters environments. */
