@@ -9,6 +9,7 @@
 import { dirname } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import { untilFirst } from "../base/until-first.ts";
 import { makeEnvironments, type Environments } from "../controller/environments.ts";
 import { openDirectory } from "../forge/directory.ts";
 import { openMirrors } from "../forge/mirrors.ts";
@@ -149,9 +150,10 @@ async function openGateway(
     drain: async (drainMs) => {
       unready = "shutting down";
       listener.stop();
-      await Promise.race([sessions.untilEmpty(), clock.sleep(drainMs)]);
+      const empty = (): Promise<void> => sessions.untilEmpty();
+      await untilFirst({ empty, late: (signal) => clock.sleep(drainMs, signal) });
       sessions.endAll("Slipway is shutting down");
-      await Promise.race([sessions.untilEmpty(), clock.sleep(1_000)]);
+      await untilFirst({ empty, late: (signal) => clock.sleep(1_000, signal) });
     },
     close: async () => {
       await http?.[Symbol.asyncDispose]();
