@@ -9,7 +9,7 @@ import { keep } from "../base/keep.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import { conditionOf } from "./conditions.ts";
 import type { Context } from "./context.ts";
-import type { Entries, Entry } from "./entries.ts";
+import { alone, type Entries, type Entry } from "./entries.ts";
 import { startTakingUp } from "./opening.ts";
 import { finishRemoval, holdsWork } from "./remove.ts";
 
@@ -23,7 +23,12 @@ const LOOK_EVERY_MS = 30_000;
  */
 export async function adoptAll(context: Context, entries: Entries): Promise<void> {
   const records = await context.store.list();
-  await Promise.all(records.map((record) => settle(context, entries, record)));
+  const quick: Promise<void>[] = [];
+  for (const record of records) {
+    const settled = settle(context, entries, record.id);
+    if (record.desired === "present") quick.push(settled);
+  }
+  await Promise.all(quick);
   await clearUnrecorded(context, records);
 }
 
@@ -34,10 +39,7 @@ export function watchAll(context: Context, entries: Entries, signal: AbortSignal
     const records = await store.list();
     const recorded = new Set(records.map(({ id }) => id));
     for (const entry of entries.all()) if (!recorded.has(entry.id) && !isInUse(entry)) entries.forget(entry.id);
-    for (const record of records) {
-      const entry = entries.of(record.id);
-      if (!isBusy(entry)) await settle(context, entries, record);
-    }
+    for (const { id } of records) if (!isBusy(entries.of(id))) await settle(context, entries, id);
     return LOOK_EVERY_MS;
   };
   const onFailure = (error: unknown): void => {
@@ -50,29 +52,36 @@ export function watchAll(context: Context, entries: Entries, signal: AbortSignal
 }
 
 function isBusy(entry: Entry): boolean {
-  return entry.opening !== undefined || entry.removal !== undefined;
+  return entry.opening !== undefined || entry.exclusive !== undefined;
 }
 
 function isInUse(entry: Entry): boolean {
   return isBusy(entry) || entry.sessions.size > 0;
 }
 
-/** Makes one record say what is so. Nothing is under way with its environment in this process. */
-async function settle(context: Context, entries: Entries, record: EnvironmentRecord): Promise<void> {
+/** Makes the record of an environment say what is so. Never rejects: what fails is tried again at the next look. */
+async function settle(context: Context, entries: Entries, id: string): Promise<void> {
+  const entry = entries.of(id);
+  try {
+    await alone(entry, async () => {
+      const record = await context.store.find(id);
+      // Somebody may have begun to open it while we waited.
+      if (record !== undefined && entry.opening === undefined) await settleRecord(context, entries, record);
+    });
+  } catch (error) {
+    context.log.error("environment.unsettled", error, { environment: id });
+  }
+}
+
+async function settleRecord(context: Context, entries: Entries, record: EnvironmentRecord): Promise<void> {
   const { store, runtime, log } = context;
   const { id, login } = record;
   const entry = entries.of(id);
-  if (record.desired === "absent") {
-    remove(context, entries, entry);
-    return;
-  }
+  if (record.desired === "absent") return finishRemoval(context, entries, id);
   if (conditionOf(record.conditions, "CheckedOut") === undefined) {
     // Nobody has been in it: what is there of it is of no use to anyone.
     log.warn("environment.half-made", { environment: id, login });
-    const fence = await store.begin(id, "destroying");
-    await store.update(id, fence, { desired: "absent" });
-    remove(context, entries, entry);
-    return;
+    return finishRemoval(context, entries, id);
   }
   const { power, checkedOut, diskBytes } = await runtime.observe(id);
   entry.diskBytes = diskBytes;
@@ -80,21 +89,15 @@ async function settle(context: Context, entries: Entries, record: EnvironmentRec
     if (entry.live === undefined) startTakingUp(context, entry);
     return;
   }
-  if (entry.live !== undefined || record.power !== "sleeping" || record.operation !== undefined) {
-    log.warn("environment.sleeps", { environment: id, login, power: record.power });
-    entry.live = undefined;
-    await store.end(id, await store.begin(id, "sleeping"), { power: "sleeping" });
-  }
-  if (checkedOut) return;
-  log.error("environment.lost", new Error("Cannot find the files of an environment"), { environment: id, login });
-  await store.end(id, await store.begin(id, "sleeping"), { conditions: [] });
-}
-
-/** Destroys in the background; what fails is tried again at the next look. */
-function remove(context: Context, entries: Entries, entry: Entry): void {
-  entry.removal = finishRemoval(context, entries, entry.id)
-    .catch((error: unknown) => context.log.error("environment.not-destroyed", error, { environment: entry.id }))
-    .finally(() => (entry.removal = undefined));
+  const isNews = entry.live !== undefined || record.power !== "sleeping" || record.operation !== undefined;
+  if (checkedOut && !isNews) return;
+  entry.live = undefined;
+  const facts = { environment: id, login, power: record.power, operation: record.operation };
+  if (checkedOut) log.warn("environment.sleeps", facts);
+  else log.error("environment.lost", new Error("Cannot find the files of an environment"), facts);
+  // Without its files it is as if it had never been made: the next who enters makes it.
+  const changes = checkedOut ? {} : { conditions: [] };
+  await store.end(id, await store.begin(id, "sleeping"), { power: "sleeping", ...changes });
 }
 
 /**

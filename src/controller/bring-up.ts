@@ -15,7 +15,7 @@ import { type Definition, definitionPaths } from "../wire/definition.ts";
 import type { EnvironmentCondition, StoredDefinition } from "../wire/environment.ts";
 import { conditionOf, withCondition } from "./conditions.ts";
 import type { Context } from "./context.ts";
-import { commandEnvOf, readDefinition, startSpecOf } from "./definition.ts";
+import { envOf, readDefinition, startSpecOf } from "./definition.ts";
 import { runSequence } from "./lifecycle.ts";
 import { plainLine, stepLine } from "./lines.ts";
 import type { Report } from "./shared-work.ts";
@@ -55,12 +55,7 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
   const found = await findDefinition(context, id);
   const { definition, notes } = readDefinition(found, record);
   await hold.write({ definition: found ?? null, power: "waking", conditions: forgetStart(hold.conditions()) });
-  await context.runtime.start(
-    spec,
-    startSpecOf(definition, commandEnvOf(definition, record, context.directory)),
-    toStep,
-    signal,
-  );
+  await context.runtime.start(spec, startSpecOf(definition, envOf(context, record, definition)), toStep, signal);
   for (const note of [...notes, ...definition.warnings, ...context.runtime.lacks]) report(plainLine(note));
   await hold.write({ power: "running" });
   const live = await runToReady(context, { hold, definition, report }, signal);
@@ -180,7 +175,7 @@ async function runToReady(context: Context, { hold, definition, report }: Runnin
       ...context,
       id: record.id,
       steps: definition.commands,
-      env: commandEnvOf(definition, record, context.directory),
+      env: envOf(context, record, definition),
       conditions: hold.conditions(),
       record: (conditions) => hold.write({ conditions }),
       report,

@@ -7,7 +7,7 @@
  */
 import { Fault } from "../base/fault.ts";
 import { makeDefinition } from "../policy/definition.ts";
-import { replaceContainerEnv } from "../policy/variables.ts";
+import { sessionEnv } from "../policy/session-env.ts";
 import type { StartSpec } from "../runtime/runtime.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import type { Definition } from "../wire/definition.ts";
@@ -45,26 +45,28 @@ export function startSpecOf(definition: Definition, runEnv: Readonly<Record<stri
   };
 }
 
-/** Variables for what runs in an environment on behalf of its person: `remoteEnv`, who and where it is. */
-export function commandEnvOf(
-  definition: Definition,
+/** For which session variables are; without it they are for a command of the environment's life. */
+export interface SessionName {
+  readonly sessionId: string;
+  /** As typed. */
+  readonly login: string;
+}
+
+/** Makes the variables for what runs in an environment on behalf of its person. */
+export function envOf(
+  { directory, runtime }: Pick<Context, "directory" | "runtime">,
   record: EnvironmentRecord,
-  directory: Context["directory"],
+  definition: Definition,
+  session?: SessionName,
 ): Readonly<Record<string, string>> {
-  const person = directory.find(record.person);
-  const remoteEnv: Record<string, string> = {};
-  for (const [variable, value] of Object.entries(definition.remoteEnv)) {
-    if (value !== null) remoteEnv[variable] = replaceContainerEnv(value, definition.containerEnv);
-  }
-  const name = person?.fullName ?? record.person;
-  const email = person?.email ?? "";
-  return {
-    GIT_AUTHOR_NAME: name,
-    GIT_AUTHOR_EMAIL: email,
-    GIT_COMMITTER_NAME: name,
-    GIT_COMMITTER_EMAIL: email,
-    ...remoteEnv,
-    SLIPWAY_LOGIN: record.login,
-    SLIPWAY_PERSON: record.person,
-  };
+  // Somebody whose name is no longer in the settings has no session, but what they left running goes on.
+  const nobody = { name: record.person, fullName: record.person, email: "", admin: false };
+  return sessionEnv({
+    person: directory.find(record.person) ?? nobody,
+    login: session?.login ?? record.login,
+    ...(session === undefined ? {} : { sessionId: session.sessionId }),
+    environment: record,
+    definition,
+    baseEnv: runtime.baseEnv(definition.user, definition.workspaceFolder),
+  });
 }

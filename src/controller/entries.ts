@@ -15,8 +15,8 @@ export interface Entry {
   opening: SharedWork<Live> | undefined;
   /** Ends what was begun for it: its bringing up, and commands in the background. Another one after that. */
   stop: AbortController;
-  /** Set while it is taken down; resolves when that has succeeded or failed. */
-  removal: Promise<void> | undefined;
+  /** Set while nobody else may begin anything with it: it is being removed, or looked at. Never rejects. */
+  exclusive: Promise<void> | undefined;
   /** Ids of the sessions that are connected. */
   readonly sessions: Set<string>;
   readonly goneListeners: Set<(reason: string) => void>;
@@ -45,7 +45,7 @@ export function makeEntries(): Entries {
         live: undefined,
         opening: undefined,
         stop: new AbortController(),
-        removal: undefined,
+        exclusive: undefined,
         sessions: new Set(),
         goneListeners: new Set(),
         diskBytes: undefined,
@@ -61,7 +61,26 @@ export function makeEntries(): Entries {
   };
 }
 
-/** Stops whatever is being done for an environment, and resolves when it has stopped. Nobody may start anything meanwhile. */
+/**
+ * Does something with an environment while nobody else begins anything with it, after whoever does so now.
+ *
+ * @throws what `work` throws
+ */
+export async function alone<T>(entry: Entry, work: () => Promise<T>): Promise<T> {
+  while (entry.exclusive !== undefined) await entry.exclusive;
+  const working = work();
+  entry.exclusive = working.then(
+    () => undefined,
+    () => undefined, // told to our caller
+  );
+  try {
+    return await working;
+  } finally {
+    entry.exclusive = undefined;
+  }
+}
+
+/** Stops whatever is being done for an environment, and resolves when it has stopped. Called `alone`, or nothing may begin. */
 export async function halt(entry: Entry, reason: Error): Promise<void> {
   entry.stop.abort(reason);
   const opened = await entry.opening?.done.catch(() => undefined);

@@ -81,7 +81,7 @@ export function makeEnvironments(context: Context): Environments {
     },
     list: async (person) => {
       const records = await store.list(person === undefined ? {} : { person });
-      return records.map((record) => rowOf(record, entries.peek(record.id)));
+      return records.map((record) => rowOf(record, entries.peek(record.id), clock.now()));
     },
     create: async (request, report, signal) => {
       closing.signal.throwIfAborted();
@@ -98,7 +98,7 @@ export function makeEnvironments(context: Context): Environments {
       closing.abort(new Fault("shutdown.begun", "Cannot enter an environment: the service is shutting down"));
       const reason = new Fault("shutdown.begun", "Cannot go on with an environment: the service is shutting down");
       await Promise.all(entries.all().map((entry) => halt(entry, reason)));
-      for (const { removal } of entries.all()) await removal;
+      for (const { exclusive } of entries.all()) await exclusive;
       await watching;
     },
   };

@@ -7,16 +7,10 @@ import { mayOpen, type Target as Wanted, type Verdict } from "../policy/forward.
 import type { Reach } from "../runtime/runtime.ts";
 import type { Live } from "./bring-up.ts";
 import type { Context } from "./context.ts";
-import { commandEnvOf } from "./definition.ts";
+import { envOf, type SessionName } from "./definition.ts";
 import type { Entry } from "./entries.ts";
 import { runStep } from "./lifecycle.ts";
 import type { Report } from "./shared-work.ts";
-
-/** One connection. `login` is as typed. */
-export interface Connecting {
-  readonly sessionId: string;
-  readonly login: string;
-}
 
 export interface OpenEnvironment {
   readonly id: string;
@@ -33,7 +27,7 @@ export interface OpenEnvironment {
    *
    * @throws {Fault} when it cannot be entered
    */
-  connect(session: Connecting, signal: AbortSignal): Promise<Reach>;
+  connect(session: SessionName, signal: AbortSignal): Promise<Reach>;
   /** Counts a session from now until the returned function is called. */
   attached(sessionId: string): () => void;
   /** Says whether a client may open this from or towards the environment. */
@@ -77,12 +71,16 @@ export function makeOpen(context: Context, { entry, live, bring }: MakeOpenOptio
 async function connectOrWake(
   context: Context,
   { entry, live, bring }: MakeOpenOptions,
-  { sessionId }: Connecting,
+  session: SessionName,
   signal: AbortSignal,
 ): Promise<Reach> {
   const { runtime, log } = context;
   const connect = (to: Live): Promise<Reach> =>
-    runtime.connect(entry.id, { sessionId, env: commandEnvOf(to.definition, to.record, context.directory) }, signal);
+    runtime.connect(
+      entry.id,
+      { sessionId: session.sessionId, env: envOf(context, to.record, to.definition, session) },
+      signal,
+    );
   try {
     return await connect(live);
   } catch (error) {
@@ -100,7 +98,7 @@ function runAttachCommand(context: Context, entry: Entry, { definition, record, 
   const step = definition.commands.find(({ name }) => name === "postAttachCommand");
   if (step === undefined) return;
   const { signal } = entry.stop;
-  const env = commandEnvOf(definition, record, context.directory);
+  const env = envOf(context, record, definition);
   // After the commands that come before it, which may still be running in the background.
   settled
     .then(() => runStep(step, { ...context, id: entry.id, env, report: () => undefined }, signal))

@@ -39,13 +39,15 @@ export async function openTarget(
 ): Promise<OpenEnvironment> {
   const record = target.record ?? (await findOrAdd(context, person, target));
   const entry = entries.of(record.id);
-  if (entry.removal !== undefined) {
-    // It may be refused; whatever is there afterwards is what is wanted.
-    await unlessAborted(entry.removal, signal);
+  if (entry.exclusive !== undefined) {
+    // It may be going; whatever is there afterwards is what is wanted.
+    await unlessAborted(entry.exclusive, signal);
     return openTarget(context, entries, { person, target: withoutRecord(target), report }, signal);
   }
-  const bring = (reporting: Report, until: AbortSignal): Promise<Live> =>
-    (entry.opening ?? startOpening(context, entry, target.resolvedAt)).join(reporting, until);
+  const bring = async (reporting: Report, until: AbortSignal): Promise<Live> => {
+    while (entry.exclusive !== undefined) await unlessAborted(entry.exclusive, until);
+    return (entry.opening ?? startOpening(context, entry, target.resolvedAt)).join(reporting, until);
+  };
   const live = entry.live ?? (await bring(report, signal).catch(unlessGone));
   if (live === undefined) {
     entries.forget(record.id);

@@ -12,7 +12,7 @@ import type { Unsaved } from "../runtime/runtime.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import { conditionOf } from "./conditions.ts";
 import type { Context } from "./context.ts";
-import { type Entries, type Entry, halt } from "./entries.ts";
+import { alone, type Entries, type Entry, halt } from "./entries.ts";
 
 export interface RemoveOptions {
   /** Whatever is not pushed. */
@@ -33,17 +33,13 @@ export async function removeEnvironment(
   options: RemoveOptions,
 ): Promise<void> {
   const entry = entries.of(id);
-  while (entry.removal !== undefined) await entry.removal;
-  const work = takeDown(context, entries, entry, options);
-  entry.removal = work
-    .catch(() => undefined) // told to whoever asked for it
-    .finally(() => (entry.removal = undefined));
-  await work;
+  await alone(entry, () => takeDown(context, entries, entry, options));
 }
 
-/** Goes on destroying an environment whose record says that it is to be absent. */
+/** Destroys an environment that is to be absent, or that nobody has ever been in. */
 export async function finishRemoval({ store, runtime, log }: Context, entries: Entries, id: string): Promise<void> {
   const fence = await store.begin(id, "destroying");
+  await store.update(id, fence, { desired: "absent", power: "sleeping" });
   await runtime.destroy(id);
   await store.remove(id, fence);
   entries.forget(id);
@@ -74,7 +70,6 @@ async function takeDown(context: Context, entries: Entries, entry: Entry, { forc
       throw error;
     }
   }
-  await store.update(id, fence, { desired: "absent", power: "sleeping" });
   log.info("environment.removed", { environment: id, login: record.login, person: record.person, by, force });
   void audit.append({ type: "environment.destroyed", environment: id, person: record.person, by, forced: force });
   await finishRemoval(context, entries, id);

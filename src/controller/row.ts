@@ -3,28 +3,38 @@
  *
  * @module
  */
+import { phaseOf } from "../policy/lifecycle.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import type { EnvironmentRow } from "../wire/lobby.ts";
+import { conditionOf } from "./conditions.ts";
 import { readDefinition } from "./definition.ts";
 import type { Entry } from "./entries.ts";
-import { phaseOf } from "./phase.ts";
 
 /** Makes the row of a recorded environment, with what is held of it in memory if anything. */
-export function rowOf(record: EnvironmentRecord, entry: Entry | undefined): EnvironmentRow {
-  const { login, person, repository, branch, power } = record;
+export function rowOf(record: EnvironmentRecord, entry: Entry | undefined, now: number): EnvironmentRow {
+  const { login, person, repository, branch, power, createdAt, lastActiveAt } = record;
   const definition = entry?.live?.definition ?? readDefinition(record.definition, record).definition;
   const sessionCount = entry?.sessions.size ?? 0;
   const ports = new Set([...definition.slipway.ports, ...definition.forwardPorts]);
+  const wasUsed = sessionCount > 0 || lastActiveAt > createdAt;
+  const facts = {
+    desired: record.desired,
+    inventoryCount: record.inventory.length,
+    provisionedAt: conditionOf(record.conditions, "CheckedOut")?.at,
+    firstUseAt: wasUsed ? lastActiveAt : undefined,
+    // The gateway does not tell keystrokes yet, so whoever is connected counts as working.
+    lastActivityAt: sessionCount > 0 ? now : lastActiveAt,
+  };
   return {
     login,
     person,
     repository,
     branch,
-    phase: phaseOf(record, sessionCount),
+    phase: phaseOf(facts, definition.slipway.tier, now),
     power,
     sessionCount,
-    createdAt: new Date(record.createdAt).toISOString(),
-    lastActiveAt: new Date(record.lastActiveAt).toISOString(),
+    createdAt: new Date(createdAt).toISOString(),
+    lastActiveAt: new Date(lastActiveAt).toISOString(),
     ...(entry?.diskBytes === undefined ? {} : { diskBytes: entry.diskBytes }),
     ports: [...ports],
   };

@@ -9,6 +9,7 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Fault } from "../base/fault.ts";
+import { repositoriesOf } from "../policy/grants.ts";
 import { readAuthorizedKeys, sharedKeys } from "../wire/authorized-keys.ts";
 import type { Person } from "../wire/person.ts";
 import type { PersonSettings, RepositorySettings, Settings } from "../wire/settings.ts";
@@ -38,12 +39,13 @@ export async function openDirectory(
   folder: string,
 ): Promise<Directory> {
   const people = new Map(settings.people.map((person) => [person.name, personOf(person)]));
-  const repositories = new Map([...people.keys()].map((name) => [name, grantedTo(name, settings)]));
+  const { grants, repositories } = settings;
+  const granted = new Map([...people].map(([name, person]) => [name, repositoriesOf(person, grants, repositories)]));
   let keys = await readKeys(settings.people, folder);
   return {
     findByKey: (blob) => people.get(keys.get(blob.toString("base64")) ?? ""),
     find: (name) => people.get(name),
-    repositoriesOf: (name) => repositories.get(name) ?? [],
+    repositoriesOf: (name) => granted.get(name) ?? [],
     reload: async () => {
       keys = await readKeys(settings.people, folder);
     },
@@ -53,13 +55,6 @@ export async function openDirectory(
 /** Who they are, without their keys. */
 function personOf({ name, fullName, email, admin }: PersonSettings): Person {
   return { name, fullName, email, admin };
-}
-
-function grantedTo(person: string, settings: Pick<Settings, "repositories" | "grants">): readonly RepositorySettings[] {
-  const grants = settings.grants.filter(({ people }) => people === "*" || people.includes(person));
-  return settings.repositories.filter(({ name }) =>
-    grants.some(({ repositories }) => repositories === "*" || repositories.includes(name)),
-  );
 }
 
 /** The name of the person of each key, by the key in base64. */

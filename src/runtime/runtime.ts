@@ -105,6 +105,8 @@ export type Report = (step: string, tookMs: number) => void;
 export interface Runtime {
   /** What this machine cannot do, one sentence each ("no network: …"); told to people as a warning. */
   readonly lacks: readonly string[];
+  /** Variables that processes of a user begin with, before a definition has its say: at least `PATH` and `HOME`. */
+  baseEnv(user: string, workspaceFolder: string): Readonly<Record<string, string>>;
   /** Makes the files: folders, checkout of the branch, host key of the inner sshd. Leaves nothing half made visible. */
   create(spec: EnvironmentSpec, report: Report, signal: AbortSignal): Promise<void>;
   /** Text of a file of the checkout by its path in the repository, `undefined` when absent. Follows no link out of the checkout. */

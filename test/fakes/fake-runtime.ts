@@ -17,7 +17,7 @@ import type {
   Unsaved,
 } from "../../src/runtime/runtime.ts";
 
-export type RuntimeMethod = Exclude<keyof Runtime, "lacks">;
+export type RuntimeMethod = Exclude<keyof Runtime, "lacks" | "baseEnv">;
 
 export interface FakeEnvironment {
   spec?: EnvironmentSpec;
@@ -71,6 +71,10 @@ export class FakeRuntime implements Runtime {
   /** How often a method was called. */
   countOf(method: RuntimeMethod): number {
     return this.calls.filter((call) => call.startsWith(`${method} `)).length;
+  }
+
+  baseEnv(user: string): Readonly<Record<string, string>> {
+    return { PATH: "/bin", HOME: `/home/${user}` };
   }
 
   create(spec: EnvironmentSpec, report: Report): Promise<void> {

@@ -47,6 +47,7 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
   const at = (id: string) => makePlace(stateDir, id);
   return {
     lacks: [...machine.lacks, ...network.lacks, ...groups.lacks],
+    baseEnv: (user, workspaceFolder) => makeBaseEnv({ user, workspaceFolder, containerEnv: {} }, {}),
     create: (spec, report, signal) =>
       queue(spec.id, async () => {
         const place = at(spec.id);
