@@ -72,10 +72,7 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
       const { place, spec, state } = needRunning(host, at(id));
       return runCommand(host, place, { spec, state, command, env }, signal);
     },
-    readSource: async (id, path) => {
-      const { place, spec } = needFiles(at(id));
-      return readSourceFile(join(place.workspace, spec.source.repository), path);
-    },
+    readSource: async (id, path) => readSourceFile(checkoutOf(at(id)), path),
     observe: async (id) => {
       const place = at(id);
       if (!existsSync(place.folder)) return { power: "absent", checkedOut: false };
@@ -115,6 +112,10 @@ function needFiles(place: Place): { place: Place; spec: EnvironmentSpec } {
   const spec = readSpec(place);
   if (spec === undefined || !existsSync(place.workspace)) throw absent(place.id, "it has no checkout");
   return { place, spec };
+}
+
+function checkoutOf(place: Place): string {
+  return join(place.workspace, needFiles(place).spec.source.repository);
 }
 
 function needRunning(host: Host, place: Place): { place: Place; spec: EnvironmentSpec; state: Running } {
