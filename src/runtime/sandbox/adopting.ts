@@ -7,9 +7,11 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { Fault } from "../../base/fault.ts";
+import { readGroupPids } from "./control-groups.ts";
 import type { Host } from "./host.ts";
 import type { Place } from "./layout.ts";
-import { isAlive } from "./processes.ts";
+import { isAlive, isOfChannel, readProcesses, sendSignal } from "./processes.ts";
+import type { ProcessName } from "./processes.ts";
 import { writeAuthorizedKey } from "./skeleton.ts";
 import { stopAll } from "./stopping.ts";
 import { readState, removeState } from "./stored.ts";
@@ -27,10 +29,17 @@ export async function adopt(host: Host, place: Place, gatewayKey: string): Promi
   const state = readStateOrNone(host, place);
   if (state?.phase === "running" && isAlive(state.holder, host.bootId)) {
     if (state.addressIndex !== undefined) await host.network.repair(place.id, state.addressIndex, state.holder.pid);
+    await hangUp(host, place, state.holder);
     host.log.info("sandbox.adopted", { environment: place.id });
     return;
   }
   await stopAll(host, place);
+}
+
+/** Ends what ran in the foreground of connections whose service could not do it any more, as at the end of any connection. */
+async function hangUp(host: Host, place: Place, holder: ProcessName): Promise<void> {
+  const processes = await readProcesses(await readGroupPids(host.groups, place.id));
+  for (const stat of processes) if (isOfChannel(stat, holder)) sendSignal(-stat.pid, "SIGHUP");
 }
 
 /** A state that cannot be read names no process; those in the environment's groups are ended with the rest. */

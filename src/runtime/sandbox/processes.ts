@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 
 /** One line of `/proc/<pid>/stat`: proc(5). */
@@ -78,6 +78,23 @@ export function findSessionLeaders(processes: readonly Stat[], top: number): Sta
     for (const { pid, parent, session } of processes) if (below.has(parent) && session !== pid) below.add(pid);
   }
   return processes.filter(({ pid, session, parent }) => session === pid && below.has(parent) && pid !== top);
+}
+
+/**
+ * Says whether a process is what `sshd` started for a channel in the namespaces of `holder` (see `shell.sh`): what it
+ * started itself has the variable too, but not the number.
+ */
+export function isOfChannel({ pid, session }: Stat, holder: ProcessName): boolean {
+  if (pid !== session) return false;
+  try {
+    if (readlinkSync(`/proc/${pid}/ns/pid`) !== readlinkSync(`/proc/${holder.pid}/ns/pid`)) return false;
+    const [, own] = /^NSpid:.*\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    return readFileSync(`/proc/${pid}/environ`, "latin1")
+      .split("\0")
+      .includes(`SLIPWAY_CHANNEL=${own ?? ""}`);
+  } catch {
+    return false; // it ended while being read, or is nobody's that we may look at
+  }
 }
 
 /** Sends a signal; says whether there was anyone to receive it. A negative pid is a process group. */
