@@ -196,7 +196,7 @@ test.each(["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hm
   "%s is made over number and packet as RFC 4253 section 6.4 and OpenSSH's PROTOCOL section 1.5 say",
   (mac) => {
     const suite = suites.find(({ keys }) => keys.mac === mac && keys.cipher === "aes128-ctr");
-    if (suite === undefined) throw new Error("no such suite");
+    if (suite === undefined) throw new Error("No such suite");
     const { keys } = suite;
     const packet = seal(makeSealer(keys), Buffer.from("hello"), 0x01020304);
     const hash = mac.includes("512") ? "sha512" : "sha256";

@@ -2,7 +2,8 @@
  * Packets on a byte stream: what comes in is cut into opened packets, what goes out is sealed and gathered so that each
  * turn of the event loop costs one system call. Knows nothing of messages.
  *
- * Memory is bounded: input by one packet and one read, output by what its user seals after `isFull` turned true.
+ * Memory is bounded: input by one packet and one read, output by what its user seals after `isFull` turned true. A peer
+ * that asks and does not take its answers is not read until it has.
  *
  * Called by `transport.ts` alone.
  *
@@ -34,6 +35,8 @@ export interface PacketHandler {
 
 /** Unsent output above which senders must wait; the kernel's own buffers come on top. */
 const FULL_BYTES = 512 * 1_024;
+/** Output below this is copied out of its slab, or a peer that reads nothing would hold 128 KiB with each keystroke. */
+const COPY_BELOW_BYTES = 32 * 1_024;
 /** Bytes taken in one turn of the event loop before others get theirs (libuv reads up to 2 MiB without a pause). */
 const TURN_BYTES = 256 * 1_024;
 /** A read this long means that more is waiting: the size of libuv's buffer. */
@@ -59,9 +62,15 @@ export class PacketStream {
   /** What this turn of the event loop has sealed so far; one write takes it all. */
   #slab: Buffer | undefined;
   #slabBytes = 0;
+  /** The reasons not to read. */
   #isPaused = false;
   #isYielding = false;
+  #isAnswering = false;
   #turnBytes = 0;
+  /** Set while a packet is sealed or taken: neither may begin inside the other, which streams in memory would do. */
+  #isBusy = false;
+  #late: Buffer[] = [];
+  #hasAnswered = false;
 
   constructor(stream: Duplex, maxBytes: number, handler: PacketHandler) {
     this.#stream = stream;
@@ -71,6 +80,8 @@ export class PacketStream {
       this.#take(chunk);
     });
     stream.on("drain", () => {
+      this.#isAnswering = false;
+      this.#read();
       this.#handler.drained();
     });
     stream.on("end", () => {
@@ -82,11 +93,17 @@ export class PacketStream {
     stream.on("close", () => {
       handler.closed("the connection closed");
     });
+    if (stream.destroyed) {
+      process.nextTick(() => {
+        handler.closed("the connection closed");
+      });
+    }
   }
 
   /** Whether senders must wait for `drained()`. */
   get isFull(): boolean {
-    return this.#stream.writableLength + this.#slabBytes > FULL_BYTES;
+    // A stream with a high water mark above ours tells nobody when it drains below that.
+    return this.#stream.writableNeedDrain && this.#stream.writableLength + this.#slabBytes > FULL_BYTES;
   }
 
   /** Sends bytes as they are: the identification. */
@@ -97,7 +114,11 @@ export class PacketStream {
   /** Seals a body and sends it. */
   seal(body: Buffer): void {
     if (!this.#stream.writable) return;
+    const wasBusy = this.#isBusy;
+    this.#hasAnswered ||= wasBusy;
+    this.#isBusy = true;
     this.sealer.seal(body, this.#sendSequence, this.#write);
+    this.#isBusy = wasBusy;
     this.#sendSequence = (this.#sendSequence + 1) >>> 0;
     this.bytesSinceKeys += body.length;
   }
@@ -123,7 +144,7 @@ export class PacketStream {
 
   resume(): void {
     this.#isPaused = false;
-    if (!this.#isYielding) this.#stream.resume();
+    this.#read();
   }
 
   /** Takes no more packets and closes the stream once what was sealed has left. */
@@ -168,19 +189,43 @@ export class PacketStream {
     this.#slabBytes = 0;
     if (!this.#stream.writable) return;
     // A socket has copied the bytes to the kernel when it calls back; other streams may hand on the very buffer.
-    if (this.#stream instanceof Socket) {
+    if (this.#stream instanceof Socket && filled.length >= COPY_BELOW_BYTES) {
       this.#stream.write(filled, () => {
         giveSlab(slab);
       });
     } else {
-      this.#stream.write(Buffer.from(filled));
+      const copy = Buffer.from(filled);
       giveSlab(slab);
+      this.#stream.write(copy);
     }
   };
 
   #take(chunk: Buffer): void {
+    if (this.#isBusy || this.#late.length > 0) {
+      this.#late.push(chunk);
+      if (this.#late.length === 1) process.nextTick(this.#takeLate);
+      return;
+    }
     if (this.#hasStopped) return;
     this.#yieldTurn(chunk.length);
+    this.#isBusy = true;
+    this.#hasAnswered = false;
+    this.#takeInput(chunk);
+    this.#isBusy = false;
+    // Whoever makes us answer and does not read the answers would fill our memory with them.
+    if (this.#hasAnswered && this.isFull) {
+      this.#isAnswering = true;
+      this.#stream.pause();
+    }
+  }
+
+  readonly #takeLate = (): void => {
+    const late = this.#late;
+    this.#late = [];
+    for (const chunk of late) this.#take(chunk);
+  };
+
+  #takeInput(chunk: Buffer): void {
     const rest = this.#input;
     try {
       this.#input = withJoined(rest, chunk, (input) => {
@@ -224,7 +269,12 @@ export class PacketStream {
     this.#stream.pause();
     setImmediate(() => {
       this.#isYielding = false;
-      if (!this.#isPaused) this.#stream.resume();
+      this.#read();
     });
+  }
+
+  /** Reads on, if nothing is against it. */
+  #read(): void {
+    if (!this.#isPaused && !this.#isYielding && !this.#isAnswering) this.#stream.resume();
   }
 }
