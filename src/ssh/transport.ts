@@ -51,7 +51,7 @@ export interface TransportOptions {
   readonly stream: Duplex;
   readonly kex: KexRole;
   readonly clock: Clock;
-  /** Bytes in one direction after which keys are renewed. @default 1 GiB (RFC 4253 section 9) */
+  /** Bytes in both directions together after which keys are renewed. @default 1 GiB (RFC 4253 section 9) */
   readonly rekeyBytes?: number;
   /** Age at which keys are renewed, in milliseconds. @default 1 hour (RFC 4253 section 9) */
   readonly rekeyMs?: number;
@@ -65,6 +65,8 @@ const PACKET_BYTES = 256 * 1_024;
 const STRANGER_EXCHANGES = 3;
 /** An exchange that takes longer is given up, in milliseconds (guess: slow links need seconds). */
 const EXCHANGE_MS = 60_000;
+/** Messages kept while the peer takes its time over an exchange, in bytes (guess: our users stop far earlier). */
+const HELD_BYTES = 4 * 1_024 * 1_024;
 /** After this much on CTR with HMAC, a peer that also has GCM is moved to it: docs/decisions/0005. */
 const UPGRADE_BYTES = 1_024 * 1_024;
 /** How long the last bytes may take to leave, in milliseconds (guess). */
@@ -101,7 +103,8 @@ export class Transport {
         this.#dispatch(payloadOf(body), body, sequence);
       },
       turnEnded: () => {
-        this.#renewKeys();
+        this.#renewUsedKeys();
+        this.#upgrade();
       },
       failed: (error) => {
         this.#fail(error);
@@ -148,8 +151,12 @@ export class Transport {
   /** Sends a message, after an exchange under way if there is one. */
   send(payload: Buffer): void {
     if (this.#ending !== undefined) return;
-    if (this.#kex === undefined || this.#kex.holdsSending) this.#hold(payload);
-    else this.#sendNow(payload);
+    if (this.#kex === undefined || this.#kex.holdsSending) {
+      this.#hold(payload);
+    } else {
+      this.#sendNow(payload);
+      this.#renewUsedKeys();
+    }
   }
 
   /**
@@ -168,6 +175,7 @@ export class Transport {
     } else {
       this.#packets.seal(body);
       release(body);
+      this.#renewUsedKeys();
     }
   }
 
@@ -202,6 +210,9 @@ export class Transport {
   #hold(payload: Buffer): void {
     this.#held.push(payload);
     this.#heldBytes += payload.length;
+    if (this.#heldBytes > HELD_BYTES) {
+      this.disconnect(disconnectReason.keyExchangeFailed, "too much waits for the end of the key exchange");
+    }
   }
 
   /** Sends whatever else waits. */
@@ -251,16 +262,19 @@ export class Transport {
     });
   }
 
-  /** Renews keys that are used up, and moves bulk to the faster cipher. */
-  #renewKeys(): void {
-    if (!this.#isReady || this.#kex === undefined || this.#kex.isRunning) return;
-    if (this.#packets.bytesSinceKeys >= (this.#options.rekeyBytes ?? 2 ** 30)) this.#startExchange();
-    else if (this.#packets.bytesSinceKeys >= UPGRADE_BYTES && this.#mayUpgrade()) this.#startExchange(GCM_NAMES);
+  /** Renews keys that are used up. */
+  #renewUsedKeys(): void {
+    if (this.#packets.bytesSinceKeys >= (this.#options.rekeyBytes ?? 2 ** 30)) this.rekey();
+  }
+
+  /** Moves bulk to the faster cipher. */
+  #upgrade(): void {
+    if (this.#packets.bytesSinceKeys >= UPGRADE_BYTES && this.#mayUpgrade()) this.#startExchange(GCM_NAMES);
   }
 
   #mayUpgrade(): boolean {
     const proposal = this.#kex?.peerProposal;
-    if (!this.#isServer || !this.#isTrusted || proposal === undefined) return false;
+    if (!this.#isServer || !this.#isTrusted || proposal === undefined || this.hasEnded) return false;
     const hasGcm = (names: readonly string[]): boolean => names.some((name) => GCM_NAMES.includes(name));
     const usesGcm = hasGcm([this.agreement.cipherToServer]) && hasGcm([this.agreement.cipherToClient]);
     // Only OpenSSH: it is known to take a new exchange at any moment.
@@ -318,7 +332,8 @@ export class Transport {
       if (kex.isStrict || number > message.debug) throw violated(`message ${number} in the first key exchange`);
     } else if (number === message.ignore || number === message.debug || number === message.unimplemented) {
       // nothing to do: RFC 4253 section 11
-    } else if (kex.holdsPeer) {
+    } else if (kex.holdsPeer && !this.#isTrusted) {
+      // RFC 4253 section 7.1 forbids it always; asyncssh 2.10 and paramiko 2.12 do it whenever keys are renewed under load.
       throw violated(`message ${number} between KEXINIT and NEWKEYS`);
     } else if (number === message.ping) {
       this.send(new WireWriter().byte(message.pong).string(new WireReader(payload, 1).string()).done());
