@@ -35,6 +35,12 @@ export interface ServiceOptions {
   readonly limits?: Readonly<Record<string, unknown>>;
   /** @default loopback, the fastest */
   readonly network?: "auto" | "nat" | "loopback";
+  /** Beside its port on the loopback; as in the settings file. */
+  readonly listen?: { readonly ssh?: readonly string[]; readonly proxyProtocolFrom?: readonly string[] };
+  /** How long sessions may go on after it was told to stop. @default 0 */
+  readonly drainMs?: number;
+  /** An empty folder of the test's own, which stays. @default one below `folder` */
+  readonly stateFolder?: string;
   /** Whether errors in the log are part of the test. @default false */
   readonly mayLogErrors?: boolean;
 }
@@ -81,7 +87,7 @@ export async function openTestService(options: ServiceOptions = {}): Promise<Tes
 async function open(folder: string, options: ServiceOptions): Promise<TestService> {
   const names = Object.keys(options.people ?? { ada: {}, bob: {} });
   const [port, httpPort] = [await freePort(), await freePort()];
-  const paths = pathsOf(folder);
+  const paths = pathsOf(folder, options.stateFolder);
   for (const path of [paths.home, paths.temporary, join(folder, "repositories")]) mkdirSync(path, { mode: 0o700 });
   const clients = new Map<string, Client>();
   for (const name of names) {
@@ -95,7 +101,7 @@ async function open(folder: string, options: ServiceOptions): Promise<TestServic
   }
   const firstUid = 300_000 + (port - 20_000) * UID_COUNT;
   writeFileSync(paths.settings, settingsText({ ...options, repositories }, { clients, port, httpPort, firstUid }));
-  const runner = makeRunner(paths, httpPort);
+  const runner = makeRunner(paths, httpPort, options.drainMs ?? 0);
   await runner.start();
   const as = (name: string): Client => {
     const client = clients.get(name);
@@ -145,9 +151,9 @@ interface Paths {
   readonly env: Readonly<Record<string, string>>;
 }
 
-function pathsOf(folder: string): Paths {
-  const [state, home, temporary] = ["state", "home", "tmp"].map((name) => join(folder, name));
-  if (state === undefined || home === undefined || temporary === undefined) throw new Error("Cannot name folders");
+function pathsOf(folder: string, state = join(folder, "state")): Paths {
+  const home = join(folder, "home");
+  const temporary = join(folder, "tmp");
   return {
     ...{ folder, state, home, temporary },
     settings: join(folder, "slipway.yaml"),
@@ -172,7 +178,7 @@ interface Runner {
   isUp(): boolean;
 }
 
-function makeRunner(paths: Paths, httpPort: number): Runner {
+function makeRunner(paths: Paths, httpPort: number, drainMs: number): Runner {
   const runs: Running[] = [];
   let up: Running | undefined;
   const need = (): Running => {
@@ -191,7 +197,7 @@ function makeRunner(paths: Paths, httpPort: number): Runner {
     log: () => runs.map((running) => running.stderr()).join(""),
     start: async () => {
       if (up !== undefined) throw new Error("Cannot start the service: it runs already");
-      const words = [process.execPath, PROGRAM, "serve", "--settings", paths.settings, "--drain-ms", "0"];
+      const words = [process.execPath, PROGRAM, "serve", "--settings", paths.settings, "--drain-ms", String(drainMs)];
       const running = start(words, { env: paths.env, cwd: paths.folder });
       runs.push(running);
       up = running;
@@ -228,7 +234,9 @@ async function takeDown({ runner, admin, traces, state }: TakingDown): Promise<s
       complaints.push(`${what}: ${error instanceof Error ? error.message : String(error)}`);
     }
   };
-  const ids = listEnvironments(state);
+  // Those that were removed before, too.
+  const added = readEvents(runner.log()).filter(({ event }) => event === "environment.added");
+  const ids = [...new Set([...listEnvironments(state), ...added.map(({ environment }) => String(environment))])];
   if (!runner.isUp()) await attempt("starting it once more", () => runner.start());
   if (runner.isUp()) {
     await attempt("removing every environment", () => removeEnvironments(admin));
@@ -291,7 +299,11 @@ function settingsText(options: ServiceOptions, { clients, port, httpPort, firstU
   const repositories = Object.keys(options.repositories ?? {});
   const settings = {
     version: 1,
-    listen: { ssh: [`127.0.0.1:${port}`], http: `127.0.0.1:${httpPort}` },
+    listen: {
+      ssh: [`127.0.0.1:${port}`, ...(options.listen?.ssh ?? [])],
+      http: `127.0.0.1:${httpPort}`,
+      proxyProtocolFrom: options.listen?.proxyProtocolFrom ?? [],
+    },
     people: Object.fromEntries(people) as unknown,
     repositories: Object.fromEntries(
       repositories.map((name) => [name, { url: `./repositories/${name}.git` }]),
