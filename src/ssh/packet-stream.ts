@@ -70,7 +70,8 @@ export class PacketStream {
   /** Set while a packet is sealed or taken: neither may begin inside the other, which streams in memory would do. */
   #isBusy = false;
   #late: Buffer[] = [];
-  #hasAnswered = false;
+  /** Packets sealed while one was taken. */
+  #answerCount = 0;
 
   constructor(stream: Duplex, maxBytes: number, handler: PacketHandler) {
     this.#stream = stream;
@@ -115,7 +116,7 @@ export class PacketStream {
   seal(body: Buffer): void {
     if (!this.#stream.writable) return;
     const wasBusy = this.#isBusy;
-    this.#hasAnswered ||= wasBusy;
+    if (wasBusy) this.#answerCount++;
     this.#isBusy = true;
     this.sealer.seal(body, this.#sendSequence, this.#write);
     this.#isBusy = wasBusy;
@@ -209,11 +210,11 @@ export class PacketStream {
     if (this.#hasStopped) return;
     this.#yieldTurn(chunk.length);
     this.#isBusy = true;
-    this.#hasAnswered = false;
+    const answersBefore = this.#answerCount;
     this.#takeInput(chunk);
     this.#isBusy = false;
     // Whoever makes us answer and does not read the answers would fill our memory with them.
-    if (this.#hasAnswered && this.isFull) {
+    if (this.#answerCount > answersBefore && this.isFull) {
       this.#isAnswering = true;
       this.#stream.pause();
     }

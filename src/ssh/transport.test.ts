@@ -1,6 +1,5 @@
 import { createHash, randomInt } from "node:crypto";
 import { once } from "node:events";
-import type { Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { HandClock } from "../../test/fakes/hand-clock.ts";
@@ -286,12 +285,13 @@ test("Transport sends nothing and takes nothing after its end", async () => {
   expect(server.told.messages).toHaveLength(1);
 });
 
-test.each([
-  ["closes", "the peer closed the connection", (peer: RawPeer) => peer.stream.end()],
-  ["resets", "the connection broke", (peer: RawPeer) => (peer.stream as Socket).resetAndDestroy()],
-] as const)("Transport ends once when the peer %s", async (_case, text, act) => {
-  const { peer, server } = await openRaw();
-  act(peer);
+test.each(["closes", "resets"])("Transport ends once when the peer %s", async (how) => {
+  const [near, far] = await socketPair();
+  const server = openServer(far, new HandClock());
+  await new RawPeer({ stream: near }).start();
+  if (how === "closes") near.end();
+  else near.resetAndDestroy();
+  const text = how === "closes" ? "the peer closed the connection" : "the connection broke";
   expect(await server.told.untilEnded()).toMatchObject({ by: "peer", text });
   await until(() => server.stream.closed);
   expect(server.told.endings).toHaveLength(1);
@@ -309,11 +309,11 @@ test("Transport ends when the stream it is given has closed already", async () =
 test("Transport ends with a bug's error as the cause and tells the peer nothing of it", async () => {
   const { peer, server } = await openRaw();
   server.told.onMessage = () => {
-    throw new Error("secret detail");
+    throw new Error("Secret detail");
   };
   peer.send(data("boom"));
   expect(await peer.untilClosed()).toBe("internal error");
-  expect(server.told.endings).toEqual([{ by: "us", text: "internal error", cause: new Error("secret detail") }]);
+  expect(server.told.endings).toEqual([{ by: "us", text: "internal error", cause: new Error("Secret detail") }]);
 });
 
 test("Transport.pause() stops what comes within one read, and resume() gives all of it", async () => {

@@ -12,13 +12,13 @@ import type { Duplex } from "node:stream";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
 import { ciphers, makeBody, payloadOf, violated, type Opener, type Sealer } from "./ciphers.ts";
+import { writeExtInfo } from "./ext-info.ts";
 import { ourIdentification, readIdentification } from "./identification.ts";
 import { KeyExchange, type KexRole } from "./key-exchange.ts";
 import { release } from "./memory.ts";
 import type { Agreement } from "./negotiate.ts";
 import { disconnectReason, message } from "./numbers.ts";
 import { PacketStream } from "./packet-stream.ts";
-import { signatureAlgorithms } from "./public-keys.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
 /** Why a transport ended: the first reason there was. */
@@ -388,17 +388,5 @@ export class Transport {
 
 /** Numbers of the authentication and connection protocols (RFC 4250 section 4.1.2). */
 function isForHandler(number: number): boolean {
-  return number >= message.userauthRequest && number < 128 && number !== 0;
-}
-
-/** What the server can do beyond the base protocol (RFC 8308; `ping@openssh.com` is OpenSSH PROTOCOL section 1.9). */
-function writeExtInfo(): Buffer {
-  return new WireWriter()
-    .byte(message.extInfo)
-    .uint32(2)
-    .string("server-sig-algs")
-    .string(signatureAlgorithms.join(","))
-    .string("ping@openssh.com")
-    .string("0")
-    .done();
+  return number >= message.userauthRequest && number < 128;
 }
