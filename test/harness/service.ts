@@ -43,6 +43,8 @@ export interface ServiceOptions {
   readonly stateFolder?: string;
   /** Whether errors in the log are part of the test. @default false */
   readonly mayLogErrors?: boolean;
+  /** @default debug */
+  readonly logLevel?: "debug" | "info";
 }
 
 export interface TestService extends AsyncDisposable {
@@ -87,7 +89,7 @@ export async function openTestService(options: ServiceOptions = {}): Promise<Tes
 async function open(folder: string, options: ServiceOptions): Promise<TestService> {
   const names = Object.keys(options.people ?? { ada: {}, bob: {} });
   const [port, httpPort] = [await freePort(), await freePort()];
-  const paths = pathsOf(folder, options.stateFolder);
+  const paths = pathsOf(folder, options);
   for (const path of [paths.home, paths.temporary, join(folder, "repositories")]) mkdirSync(path, { mode: 0o700 });
   const clients = new Map<string, Client>();
   for (const name of names) {
@@ -151,7 +153,8 @@ interface Paths {
   readonly env: Readonly<Record<string, string>>;
 }
 
-function pathsOf(folder: string, state = join(folder, "state")): Paths {
+function pathsOf(folder: string, options: ServiceOptions): Paths {
+  const { stateFolder: state = join(folder, "state"), logLevel = "debug" } = options;
   const home = join(folder, "home");
   const temporary = join(folder, "tmp");
   return {
@@ -160,7 +163,7 @@ function pathsOf(folder: string, state = join(folder, "state")): Paths {
     knownHosts: join(folder, "known_hosts"),
     env: {
       SLIPWAY_HOME: state,
-      SLIPWAY_LOG: "debug",
+      SLIPWAY_LOG: logLevel,
       HOME: home,
       TMPDIR: temporary,
       NODE_COMPILE_CACHE: join(PROJECT, "node_modules/.cache/node"),
