@@ -24,16 +24,16 @@ export interface Client {
   readonly configFile: string;
   readonly env: Readonly<Record<string, string>>;
   /** Runs `ssh` with the configuration. Arguments begin with options or `login@slipway`. */
-  ssh(args: readonly string[], options?: RunOptions): Promise<Ended>;
+  readonly ssh: (args: readonly string[], options?: RunOptions) => Promise<Ended>;
   /** Starts `ssh`; standard input stays open. */
-  startSsh(args: readonly string[], options?: Omit<RunOptions, "input">): Running;
+  readonly startSsh: (args: readonly string[], options?: Omit<RunOptions, "input">) => Running;
   /** Runs `sftp` with a batch of commands. */
-  sftp(login: string, batch: readonly string[], args?: readonly string[]): Promise<Ended>;
+  readonly sftp: (login: string, batch: readonly string[], args?: readonly string[]) => Promise<Ended>;
   /** Runs any program as this person. */
-  run(words: readonly string[], options?: RunOptions): Promise<Ended>;
-  start(words: readonly string[], options?: Omit<RunOptions, "input">): Running;
+  readonly run: (words: readonly string[], options?: RunOptions) => Promise<Ended>;
+  readonly start: (words: readonly string[], options?: Omit<RunOptions, "input">) => Running;
   /** Runs a command of the lobby. */
-  lobby(...words: readonly string[]): Promise<Ended>;
+  readonly lobby: (...words: readonly string[]) => Promise<Ended>;
 }
 
 export interface ClientOptions {
