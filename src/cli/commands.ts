@@ -136,7 +136,8 @@ function parse(spec: CommandSpec, words: readonly string[]): Invocation {
   }
 }
 
-function usageOf(spec: CommandSpec): string {
+/** Words how a command is called. */
+export function usageOf(spec: CommandSpec): string {
   const options = Object.entries(spec.options).map(([key, { value }]) =>
     value === undefined ? `[--${key}]` : `[--${key} <${value}>]`,
   );

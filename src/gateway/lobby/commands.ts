@@ -166,7 +166,13 @@ export const lobbyCommands: readonly LobbyCommand[] = [
     run: async (call) => {
       printOne(
         call,
-        { commands: lobbyCommands.map(({ name, summary }) => ({ name, usage: usageOf(name), summary })) },
+        {
+          commands: lobbyCommands.map((command) => ({
+            name: command.name,
+            usage: lobbyUsageOf(command),
+            summary: command.summary,
+          })),
+        },
         helpText(),
       );
     },
@@ -224,11 +230,11 @@ export function readCommand(words: readonly string[]): { command: LobbyCommand }
   const options = Object.fromEntries(Object.entries(command.options).map(([key, { type }]) => [key, { type }]));
   try {
     const parsed = parseArgs({ args: [...rest], options, allowPositionals: true, strict: true });
-    if (parsed.positionals.length !== command.args.length) throw wrong(`usage: ${usageOf(name)}`);
+    if (parsed.positionals.length !== command.args.length) throw wrong(`usage: ${lobbyUsageOf(command)}`);
     return { command, args: parsed.positionals, options: parsed.values };
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw wrong(`usage: ${usageOf(name)}`);
+    throw wrong(`usage: ${lobbyUsageOf(command)}`);
   }
 }
 
@@ -236,21 +242,20 @@ function wrong(told: string): Fault {
   return new Fault("usage.wrong", `Cannot run a lobby command: ${told}`, { told });
 }
 
-function usageOf(name: string): string {
-  const command = lobbyCommands.find((candidate) => candidate.name === name);
-  if (command === undefined) return name;
+/** Words how a command is called. */
+export function lobbyUsageOf(command: LobbyCommand): string {
   const args = command.args.map((arg) => `<${arg}>`);
   const options = Object.entries(command.options).map(([key, { value }]) =>
     value === undefined ? `[--${key}]` : `[--${key} <${value}>]`,
   );
-  return [name, ...args, ...options].join(" ");
+  return [command.name, ...args, ...options].join(" ");
 }
 
 function helpText(): string {
-  const lines = lobbyCommands.flatMap(({ name, summary, options }) => [
-    `  ${usageOf(name)}`,
-    `      ${summary}`,
-    ...Object.entries(options)
+  const lines = lobbyCommands.flatMap((command) => [
+    `  ${lobbyUsageOf(command)}`,
+    `      ${command.summary}`,
+    ...Object.entries(command.options)
       .filter(([key]) => key !== "json")
       .map(([key, option]) => `      --${key}: ${option.summary}`),
   ]);

@@ -7,7 +7,7 @@
  * @module
  */
 import { message } from "../../ssh/numbers.ts";
-import type { WireReader} from "../../ssh/wire.ts";
+import type { WireReader } from "../../ssh/wire.ts";
 import { WireWriter } from "../../ssh/wire.ts";
 
 /** Runs one command line. @returns the exit status */

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { faultsPage } from "./make-faults.ts";
+import { faultsPage } from "./faults-page.ts";
 
 test("faultsPage() writes a row for each code, saying who can act", () => {
   const page = faultsPage({
