@@ -84,7 +84,7 @@ async function settleRecord(context: Context, entries: Entries, record: Environm
     return finishRemoval(context, entries, id);
   }
   const { power, checkedOut, diskBytes } = await runtime.observe(id);
-  entry.diskBytes = diskBytes;
+  noteDisk(context, entry, diskBytes);
   if (power === "running") {
     if (entry.live === undefined) startTakingUp(context, entry);
     return;
@@ -97,7 +97,18 @@ async function settleRecord(context: Context, entries: Entries, record: Environm
   else log.error("environment.lost", new Error("Cannot find the files of an environment"), facts);
   // Without its files it is as if it had never been made: the next who enters makes it.
   const changes = checkedOut ? {} : { conditions: [] };
-  await store.end(id, await store.begin(id, "sleeping"), { power: "sleeping", ...changes });
+  const { fence } = await store.begin(id, "sleeping");
+  await store.end(id, fence, { power: "sleeping", ...changes });
+}
+
+/** Watched, not enforced: its person is told at each connection, and the operator once. */
+function noteDisk({ limits, log }: Context, entry: Entry, diskBytes: number | undefined): void {
+  const limitBytes = limits.environment.diskBytes ?? Number.POSITIVE_INFINITY;
+  const wasOver = (entry.diskBytes ?? 0) > limitBytes;
+  entry.diskBytes = diskBytes;
+  if (!wasOver && (diskBytes ?? 0) > limitBytes) {
+    log.warn("environment.over-disk", { environment: entry.id, diskBytes, limitBytes });
+  }
 }
 
 /**

@@ -9,7 +9,7 @@
  */
 import { Fault } from "../base/fault.ts";
 import { mustWaitFor } from "../policy/definition.ts";
-import type { EnvironmentSpec, Report as RuntimeReport } from "../runtime/runtime.ts";
+import type { EnvironmentSpec, Report as RuntimeReport, Source } from "../runtime/runtime.ts";
 import type { Changes, EnvironmentRecord } from "../store/environments.ts";
 import { type Definition, definitionPaths } from "../wire/definition.ts";
 import type { EnvironmentCondition, StoredDefinition } from "../wire/environment.ts";
@@ -49,15 +49,18 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
   const { record } = hold;
   const toStep: RuntimeReport = (step, tookMs) => report(stepLine(step, tookMs));
   const spec = specOf(context, record);
-  if (conditionOf(record.conditions, "CheckedOut") === undefined) {
-    await makeFiles(context, { hold, spec, request, toStep }, signal);
-  }
+  const isNew = conditionOf(record.conditions, "CheckedOut") === undefined;
+  if (isNew) await makeFiles(context, { spec, request, toStep }, signal);
   const found = await findDefinition(context, id);
   const { definition, notes } = readDefinition(found, record);
-  await hold.write({ definition: found ?? null, power: "waking", conditions: forgetStart(hold.conditions()) });
+  await hold.write({
+    definition: found ?? null,
+    power: "waking",
+    conditions: conditionsAtStart(record.conditions, context.clock.now()),
+    inventory: record.inventory.map((item) => ({ ...item, state: "present" })),
+  });
   await context.runtime.start(spec, startSpecOf(definition, envOf(context, record, definition)), toStep, signal);
   for (const note of [...notes, ...definition.warnings, ...context.runtime.lacks]) report(plainLine(note));
-  await hold.write({ power: "running" });
   const live = await runToReady(context, { hold, definition, report }, signal);
   await hold.end({ power: "running" });
   return live;
@@ -87,13 +90,11 @@ interface Hold {
 }
 
 async function takeHold({ store }: Context, id: string): Promise<Hold> {
-  const fence = await store.begin(id, "starting");
-  const record = await store.find(id);
+  const record = await store.begin(id, "starting");
   const gone = (): Fault =>
     new Fault("environment.gone", `Cannot go on starting "${id}": another operation on it began`, {
       told: "this environment is being removed",
     });
-  if (record === undefined) throw gone();
   let { conditions } = record;
   const must = (isOurs: boolean, changes: Changes): void => {
     if (!isOurs) throw gone();
@@ -102,47 +103,37 @@ async function takeHold({ store }: Context, id: string): Promise<Hold> {
   return {
     record,
     conditions: () => conditions,
-    write: async (changes) => must(await store.update(record.id, fence, changes), changes),
-    end: async (changes) => must(await store.end(record.id, fence, changes), changes),
+    write: async (changes) => must(await store.update(id, record.fence, changes), changes),
+    end: async (changes) => must(await store.end(id, record.fence, changes), changes),
   };
 }
 
 interface Making {
-  readonly hold: Hold;
   readonly spec: EnvironmentSpec;
   readonly request: BringUpRequest;
   readonly toStep: RuntimeReport;
 }
 
-async function makeFiles(
-  context: Context,
-  { hold, spec, request, toStep }: Making,
-  signal: AbortSignal,
-): Promise<void> {
+async function makeFiles(context: Context, { spec, request, toStep }: Making, signal: AbortSignal): Promise<void> {
   const { runtime, clock, mirrors } = context;
-  const { record } = hold;
-  const { report } = request;
+  const { repository } = spec.source;
   const begunAt = clock.elapsed();
-  const { stale, askedAt } = await mirrors.refresh(record.repository, clock.now() - request.askedSince, signal);
-  toStep(`fetching ${record.repository}`, clock.elapsed() - begunAt);
+  const { stale, askedAt } = await mirrors.refresh(repository, clock.now() - request.askedSince, signal);
+  toStep(`fetching ${repository}`, clock.elapsed() - begunAt);
   if (stale) {
     const since = askedAt === undefined ? "the last fetch" : new Date(askedAt).toISOString();
-    report(plainLine(`the origin of ${record.repository} cannot be reached; this is the state of ${since}`));
+    request.report(plainLine(`the origin of ${repository} cannot be reached; this is the state of ${since}`));
   }
-  await mustHaveBranch(context, record, stale);
+  await mustHaveBranch(context, spec.source, stale);
   await runtime.create(spec, toStep, signal);
-  await hold.write({
-    conditions: withCondition(hold.conditions(), { type: "CheckedOut", status: "true", message: "", at: clock.now() }),
-    inventory: record.inventory.map((item) => ({ ...item, state: "present" as const })),
-  });
 }
 
 /** A branch may have been deleted since its login was resolved. */
-async function mustHaveBranch({ mirrors }: Context, record: EnvironmentRecord, stale: boolean): Promise<void> {
-  const from = record.fromBranch ?? record.branch;
-  if (stale || (await mirrors.branches(record.repository)).includes(from)) return;
-  throw new Fault("login.unknown", `Cannot check out ${record.repository} "${from}": its origin has no such branch`, {
-    told: `${record.repository} has no branch ${from} any more`,
+async function mustHaveBranch({ mirrors }: Context, source: Source, stale: boolean): Promise<void> {
+  const { repository, branch, fromBranch = branch } = source;
+  if (stale || (await mirrors.branches(repository)).includes(fromBranch)) return;
+  throw new Fault("login.unknown", `Cannot check out ${repository} "${fromBranch}": its origin has no such branch`, {
+    told: `${repository} has no branch ${fromBranch} any more`,
   });
 }
 
@@ -154,9 +145,13 @@ async function findDefinition({ runtime }: Context, id: string): Promise<StoredD
   return undefined;
 }
 
-/** A new start: its own command runs again, and so do those that failed, which their person may have mended. */
-function forgetStart(conditions: readonly EnvironmentCondition[]): readonly EnvironmentCondition[] {
-  return conditions.filter(({ type, status }) => status === "true" && type !== "postStartCommand");
+/**
+ * Its files are whole. A new start runs its own command again, and those that failed, which their person may have mended.
+ */
+function conditionsAtStart(conditions: readonly EnvironmentCondition[], now: number): readonly EnvironmentCondition[] {
+  const kept = conditions.filter(({ type, status }) => status === "true" && type !== "postStartCommand");
+  if (conditionOf(kept, "CheckedOut") !== undefined) return kept;
+  return withCondition(kept, { type: "CheckedOut", status: "true", message: "", at: now });
 }
 
 interface Running {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { hang, makeWorld, never, type World } from "../../test/fakes/controller-world.ts";
+import { HandClock } from "../../test/fakes/hand-clock.ts";
 import { NOTHING_UNSAVED, type RuntimeMethod } from "../../test/fakes/fake-runtime.ts";
 import { makeClock } from "../base/clock.ts";
 import type { Environments } from "./environments.ts";
@@ -365,7 +366,7 @@ describe("lifecycle commands", () => {
     );
     expect(shellLines()).toEqual(["one", "two 2", "three-a", "three-b"]);
     expect(await service.readLog(main)).toMatch(
-      /^slipway: postCreateCommand "a" failed with exit code 7 after \d+ ms\n$/,
+      /^slipway: postCreateCommand "a" failed with exit code 7 \(\d+ ms\)\n$/,
     );
     world.runtime.onCommand = () => 0;
     world.runtime.environments.get(environment.id)!.power = "sleeping";
@@ -753,6 +754,71 @@ describe("adopt()", () => {
     const { id } = await enter(next);
     expect([...world.runtime.environments.keys()]).toEqual([id]);
     expect(await world.store.environments.list()).toMatchObject([{ id, power: "running", operation: undefined }]);
+  });
+});
+
+describe("the watch", () => {
+  /** Lets the watch look once: it waits for its clock, which stands still. */
+  const makeWatched = async () => {
+    const clock = new HandClock(Date.now());
+    const service = world.serve({ clock });
+    await service.adopt();
+    return { service, look: () => clock.advance(30_000) };
+  };
+
+  test("notices within 30 s that an environment died, and the next who comes wakes it", async () => {
+    const { service, look } = await makeWatched();
+    const { id } = await enter(service);
+    world.runtime.environments.get(id)!.power = "sleeping";
+    await look();
+    expect(await recordOf("hello-main")).toMatchObject({ power: "sleeping" });
+    await enter(service);
+    expect(await recordOf("hello-main")).toMatchObject({ power: "running" });
+    await service.close();
+  });
+
+  test("measures the disk, and its person is told at each connection once it is too much", async () => {
+    const { service, look } = await makeWatched();
+    const { id } = await enter(service);
+    world.runtime.environments.get(id)!.diskBytes = 2 ** 30;
+    await look();
+    expect(await service.list("ada")).toMatchObject([{ diskBytes: 2 ** 30 }]);
+    const lines: string[] = [];
+    await enter(service, main, (line) => lines.push(line));
+    expect(lines).toEqual(["slipway: this environment occupies 1.0 GiB of disk, more than the 0.0 GiB it should"]);
+    await service.close();
+  });
+
+  test("tries again to destroy what could not be destroyed", async () => {
+    const { service, look } = await makeWatched();
+    await enter(service);
+    world.runtime.before("destroy", () => {
+      throw new Error("Cannot destroy: busy");
+    });
+    await expect(service.remove(main, { force: false, by: "ada" })).rejects.toThrow("busy");
+    await look();
+    expect(world.runtime.environments.size).toBe(1);
+    expect(await service.list("ada")).toMatchObject([{ phase: "expiring" }]);
+    world.runtime.heal();
+    await look();
+    expect(world.runtime.environments.size).toBe(0);
+    expect(await service.list("ada")).toEqual([]);
+    await service.close();
+  });
+
+  test("leaves alone what is being brought up, however long that takes", async () => {
+    const { service, look } = await makeWatched();
+    const gate = Promise.withResolvers<undefined>();
+    world.runtime.before("create", () => gate.promise);
+    const entering = enter(service);
+    while (world.runtime.countOf("create") === 0) await new Promise((resolve) => setImmediate(resolve));
+    await look();
+    gate.resolve(undefined);
+    const { id } = await entering;
+    await look();
+    expect([...world.runtime.environments.keys()]).toEqual([id]);
+    expect(world.runtime.countOf("destroy")).toBe(0);
+    await service.close();
   });
 });
 

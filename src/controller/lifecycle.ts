@@ -20,9 +20,6 @@ const COMMAND_LIMIT_MS = 60 * 60_000;
 /** After so long people are told what they wait for (guess: before they wonder). */
 const TELL_AFTER_MS = 1_000;
 
-/** The commands whose end is recorded. `postAttachCommand` belongs to a connection, not to the environment. */
-export type RecordedStep = Exclude<LifecycleName, "postAttachCommand">;
-
 export interface LifecycleOptions {
   readonly id: string;
   readonly env: Readonly<Record<string, string>>;
@@ -49,7 +46,7 @@ export interface SequenceOptions extends LifecycleOptions {
 export async function runSequence(options: SequenceOptions, signal: AbortSignal): Promise<string | undefined> {
   let conditions = options.conditions;
   for (const step of options.steps) {
-    if (step.name === "postAttachCommand") continue;
+    if (step.name === "postAttachCommand") continue; // belongs to a connection, not to the environment
     if (!options.isAwaited(step.name)) options.onReady();
     const known = conditionOf(conditions, step.name);
     if (known?.status === "true") continue;
@@ -92,7 +89,7 @@ export async function runStep(
       return undefined;
     }
     const failure = failures.join(", ");
-    await runtime.note(id, `slipway: ${failure} after ${Math.round(tookMs)} ms`);
+    await runtime.note(id, `slipway: ${failure} (${Math.round(tookMs)} ms)`);
     return failure;
   } finally {
     quietly();

@@ -56,10 +56,8 @@ function start(
 async function clearFailed({ store, runtime, log }: Context, id: string, cause: unknown): Promise<void> {
   log.error("environment.failed", cause, { environment: id });
   try {
-    const record = await store.find(id);
-    if (record?.desired !== "present") return;
-    const fence = await store.begin(id, "destroying");
-    if (conditionOf(record.conditions, "CheckedOut") !== undefined) {
+    const { fence, conditions } = await store.begin(id, "destroying");
+    if (conditionOf(conditions, "CheckedOut") !== undefined) {
       await runtime.sleep(id);
       await store.end(id, fence, { power: "sleeping" });
       return;

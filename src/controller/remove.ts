@@ -38,7 +38,7 @@ export async function removeEnvironment(
 
 /** Destroys an environment that is to be absent, or that nobody has ever been in. */
 export async function finishRemoval({ store, runtime, log }: Context, entries: Entries, id: string): Promise<void> {
-  const fence = await store.begin(id, "destroying");
+  const { fence } = await store.begin(id, "destroying");
   await store.update(id, fence, { desired: "absent", power: "sleeping" });
   await runtime.destroy(id);
   await store.remove(id, fence);
@@ -58,15 +58,14 @@ async function takeDown(context: Context, entries: Entries, entry: Entry, { forc
   const told = `${before.login} was removed by ${by}`;
   for (const listener of entry.goneListeners) listener(told);
   await halt(entry, new Fault("environment.gone", `Cannot go on with "${id}": it is being removed`, { told }));
-  const fence = await store.begin(id, "destroying");
-  // Again: what was under way may have made its files before it stopped.
-  const record = (await store.find(id)) ?? before;
+  // Read again: what was under way may have made its files before it stopped.
+  const record = await store.begin(id, "destroying");
   if (hasFiles(record)) {
     try {
       await runtime.sleep(id);
       if (!force) await mustBeSaved(context, record);
     } catch (error) {
-      await store.end(id, fence, { power: "sleeping" });
+      await store.end(id, record.fence, { power: "sleeping" });
       throw error;
     }
   }

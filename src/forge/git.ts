@@ -42,8 +42,14 @@ export interface GitOptions {
   readonly input?: string;
 }
 
+export interface GitOutput {
+  readonly stdout: string;
+  /** The end of it. */
+  readonly stderr: string;
+}
+
 /** What git exited with, when not 0; `undefined` when it was killed. The message holds the end of what it said. */
-export class GitFailure extends Error {
+class GitFailure extends Error {
   override readonly name = "GitFailure";
   readonly exitCode: number | undefined;
 
@@ -54,11 +60,11 @@ export class GitFailure extends Error {
 }
 
 /**
- * Runs git and returns what it wrote to stdout.
+ * Runs git and returns what it wrote.
  *
  * @throws {GitFailure} when it exits with another code than 0, is killed, or takes too long
  */
-export async function runGit(args: readonly string[], options: GitOptions, signal: AbortSignal): Promise<string> {
+export async function runGit(args: readonly string[], options: GitOptions, signal: AbortSignal): Promise<GitOutput> {
   signal.throwIfAborted();
   const config = { "core.hooksPath": "/dev/null", ...options.config };
   const child = spawn("git", args, {
@@ -87,7 +93,7 @@ export async function runGit(args: readonly string[], options: GitOptions, signa
       readComplaint(child.stderr),
       new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve)),
     ]);
-    if (code === 0 && ending === undefined) return stdout;
+    if (code === 0 && ending === undefined) return { stdout, stderr };
     const why = ending ?? `it exited with ${code ?? "a signal"}`;
     throw new GitFailure(`Cannot git ${args[0] ?? ""}: ${why}: ${stderr.trim()}`, code ?? undefined);
   } finally {

@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { access, appendFile, glob, mkdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import type { Clock } from "../base/clock.ts";
-import { type GitOptions, runGit } from "./git.ts";
+import { type GitOptions, type GitOutput, runGit } from "./git.ts";
 import type { Origin } from "./origin.ts";
 
 /** For all that happens on this machine (guess: listing a million refs takes 2 s). */
@@ -20,6 +20,15 @@ const FIRST_FETCH_TIMEOUT_MS = 30 * 60_000;
 const KEPT = "refs/slipway/kept/";
 /** Heads and tags only: what a forge keeps for each pull request would be most of the refs. */
 const REFSPECS = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
+
+const FETCH_OPTIONS = [
+  "--no-progress",
+  "--prune",
+  "--no-tags",
+  "--no-write-fetch-head",
+  "--no-auto-gc",
+  "--no-recurse-submodules",
+];
 
 const CONFIG: Readonly<Record<string, string>> = {
   // Environments borrow these objects: none may go, whoever calls `git gc` by hand.
@@ -57,19 +66,11 @@ export interface MirrorFilesOptions {
 
 /** Says how to use the mirror at a path; touches nothing. */
 export function openMirrorFiles({ path, origin, clock, env, signal }: MirrorFilesOptions): MirrorFiles {
-  const git = (args: readonly string[], options: Partial<GitOptions> = {}): Promise<string> =>
+  const git: Git = (args, options = {}) =>
     runGit(args, { clock, timeoutMs: LOCAL_TIMEOUT_MS, ...(env === undefined ? {} : { env }), ...options }, signal);
-  const fetchInto = (gitDir: string, timeoutMs: number): Promise<string> => {
-    const modes = [
-      "--quiet",
-      "--prune",
-      "--no-tags",
-      "--no-write-fetch-head",
-      "--no-auto-gc",
-      "--no-recurse-submodules",
-    ];
-    const args = [`--git-dir=${gitDir}`, "fetch", ...modes, ...origin.fetchArguments, "--", origin.url, ...REFSPECS];
-    return git(args, { timeoutMs, config: { ...CONFIG, ...origin.config } });
+  const fetchInto = (gitDir: string, timeoutMs: number): Promise<GitOutput> => {
+    const args = ["fetch", ...FETCH_OPTIONS, ...origin.fetchArguments, "--", origin.url, ...REFSPECS];
+    return git([`--git-dir=${gitDir}`, ...args], { timeoutMs, config: { ...CONFIG, ...origin.config } });
   };
   let branches: Promise<ReadonlyMap<string, string>> | undefined;
 
@@ -102,7 +103,9 @@ export function openMirrorFiles({ path, origin, clock, env, signal }: MirrorFile
     fetch: async () => {
       if (!(await exists())) return make();
       const before = await readBranches();
-      await fetchInto(path, FETCH_TIMEOUT_MS);
+      const { stderr } = await fetchInto(path, FETCH_TIMEOUT_MS);
+      // It writes a line for each ref that changed.
+      if (stderr === "") return;
       branches = undefined;
       await keepLost(git, path, before, await readBranches());
     },
@@ -110,30 +113,31 @@ export function openMirrorFiles({ path, origin, clock, env, signal }: MirrorFile
     defaultBranch: async () => {
       if (!(await exists())) return undefined;
       const there = await readBranches();
-      const head = (await git([`--git-dir=${path}`, "symbolic-ref", "HEAD"])).trim().replace("refs/heads/", "");
+      const { stdout } = await git([`--git-dir=${path}`, "symbolic-ref", "HEAD"]);
+      const head = stdout.trim().replace("refs/heads/", "");
       return [head, "main", "master", ...there.keys()].find((name) => there.has(name));
     },
   };
 }
 
-type Git = (args: readonly string[], options?: Partial<GitOptions>) => Promise<string>;
+type Git = (args: readonly string[], options?: Partial<GitOptions>) => Promise<GitOutput>;
 
 async function listBranches(git: Git, path: string): Promise<ReadonlyMap<string, string>> {
-  const text = await git([
+  const { stdout } = await git([
     `--git-dir=${path}`,
     "for-each-ref",
     "--format=%(objectname) %(refname:lstrip=2)",
     "refs/heads/",
   ]);
-  const lines = text.split("\n").filter((line) => line !== "");
+  const lines = stdout.split("\n").filter((line) => line !== "");
   return new Map(lines.map((line) => [line.slice(line.indexOf(" ") + 1), line.slice(0, line.indexOf(" "))]));
 }
 
 /** The full name of the branch that HEAD of the origin is, from `ref: refs/heads/main\tHEAD`. */
 async function readRemoteHead(git: Git, origin: Origin): Promise<string | undefined> {
   const args = ["ls-remote", "--symref", ...origin.fetchArguments, "--", origin.url, "HEAD"];
-  const text = await git(args, { config: origin.config });
-  return /^ref: (refs\/heads\/\S+)\tHEAD$/m.exec(text)?.[1];
+  const { stdout } = await git(args, { config: origin.config });
+  return /^ref: (refs\/heads\/\S+)\tHEAD$/m.exec(stdout)?.[1];
 }
 
 /** Gives a ref to each commit that a branch left behind other than by going forward. */
@@ -148,7 +152,8 @@ async function keepLost(
   const now = changed.flatMap(([name]) => after.get(name) ?? []);
   if (left.length === 0) return;
   const input = [...left, ...now.map((commit) => `^${commit}`)].map((line) => `${line}\n`).join("");
-  const lost = new Set((await git([`--git-dir=${path}`, "rev-list", "--stdin"], { input })).split("\n"));
+  const { stdout } = await git([`--git-dir=${path}`, "rev-list", "--stdin"], { input });
+  const lost = new Set(stdout.split("\n"));
   const updates = left.filter((commit) => lost.has(commit)).map((commit) => `update ${KEPT}${commit} ${commit}\n`);
   if (updates.length > 0) await git([`--git-dir=${path}`, "update-ref", "--stdin"], { input: updates.join("") });
 }
