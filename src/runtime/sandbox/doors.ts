@@ -50,7 +50,10 @@ const SAID_BYTES = 16 * 1024;
 /** Makes the keeper of doors. */
 export function makeDoors(host: Host): Doors {
   const waiting = new Map<string, Door>();
+  // Whose environments are not being stopped: a door opened then would only hold up the end.
+  const wanted = new Set<string>();
   const prepare = (spec: EnvironmentSpec, state: Running) => {
+    wanted.add(spec.id);
     if (waiting.has(spec.id)) return;
     const door = openDoor(host, spec, state);
     waiting.set(spec.id, door);
@@ -67,12 +70,14 @@ export function makeDoors(host: Host): Doors {
       waiting.delete(spec.id);
       const door = ready?.holder.startTime === state.holder.startTime ? ready : openDoor(host, spec, state);
       keepAliveBy(door, true);
+      wanted.add(spec.id);
       host.clock.after(REOPEN_MS, () => {
-        if (isAlive(state.holder, host.bootId)) prepare(spec, state);
+        if (wanted.has(spec.id) && isAlive(state.holder, host.bootId)) prepare(spec, state);
       });
       return door;
     },
     close: (id) => {
+      wanted.delete(id);
       waiting.get(id)?.stream.destroy();
       waiting.delete(id);
     },

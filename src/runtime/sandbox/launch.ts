@@ -58,7 +58,8 @@ export function scriptPath(name: string): string {
 }
 
 /**
- * Starts it and returns when the command has been reached. Kills what it started when `signal` aborts or a step fails.
+ * Starts it and returns when what the service has to do is done; the last steps are the first process's own. Kills what
+ * it started when `signal` aborts or a step fails.
  *
  * @throws {Fault} `runtime.failed` with what the failing program said
  */
@@ -81,15 +82,20 @@ export async function launch(options: LaunchOptions, signal: AbortSignal): Promi
     control.write("go\n");
     // Joining a group waits for all processors to have looked up once (7 ms here): as long as the mounts take.
     const joined = Promise.all(options.groups.map(async (file) => writeFile(file, String(holder.pid))));
-    await Promise.all([expectLine(nextLine, "mounted"), options.makeNetwork(holder.pid), joined]);
-    signal.throwIfAborted();
+    joined.catch(() => {}); // told below
+    await options.makeNetwork(holder.pid);
     control.write("net\n");
+    await joined;
+    signal.throwIfAborted();
+    control.write("limits\n");
     return { holder, child, control, nextLine, unread, ended };
   } catch (error) {
     kill();
     await ended;
     signal.throwIfAborted();
-    throw error;
+    // What the first process said before it ended tells more than that it could not be found any more.
+    if (unread() === "" || error instanceof Fault) throw error;
+    throw new Fault("runtime.failed", `Cannot start an environment: ${unread().trim()}`, { cause: error });
   } finally {
     signal.removeEventListener("abort", kill);
   }

@@ -185,7 +185,9 @@ async function attach(id: string, index: number, pid: number): Promise<void> {
 /** `/sys` could be that of another network namespace; this cannot. */
 function hasInterface(name: string): boolean {
   // Short names are padded on the left, long ones are not.
-  return readText("/proc/self/net/dev").split("\n").some((line) => line.trimStart().startsWith(`${name}:`));
+  return readText("/proc/self/net/dev")
+    .split("\n")
+    .some((line) => line.trimStart().startsWith(`${name}:`));
 }
 
 /** The pair also goes by itself when the namespace does, though some time later. */

@@ -1,6 +1,6 @@
 # First process of an environment's namespaces, still root in them:  sh setup.sh FSTAB ROOT HOSTNAME IPBATCH COMMAND...
-# Makes the file system while the service makes the network and sets limits, then becomes COMMAND, which drops all privileges.
-# Descriptor 3 is a socket to the service: lines "self …" and "mounted" go out, "go" and "net" come in. If the service
+# Makes the file system while the service makes the network and sets limits, then becomes COMMAND, which drops all
+# privileges. Descriptor 3 is a socket to the service: "self …" goes out; "go", "net" and "limits" come in. If the service
 # dies before "go", the socket ends and so do we: no process is ever left that the service has not written down.
 set -eu
 exec 4>&2 2>&3
@@ -10,11 +10,12 @@ echo "self $self" >&3
 read -r go <&3 || exit 0
 fstab=$1 root=$2 hostname=$3 batch=$4
 shift 4
+mount -a -T "$fstab" &
 echo "$hostname" 2>/dev/null >/proc/sys/kernel/hostname || hostname "$hostname" # the second for an ordinary user
-mount -a -T "$fstab"
-echo mounted >&3
 read -r net <&3 || exit 0
 [ -z "$batch" ] || ip -batch "$batch"
+wait $!
+read -r limits <&3 || exit 0
 cd "$root"
 pivot_root . .
 umount -l .
