@@ -44,7 +44,7 @@ async function added(person: string, branch: string, given = allowance) {
 }
 
 async function removed(id: string): Promise<void> {
-  expect(await environments.remove(id, await environments.begin(id, "destroying"))).toBe(true);
+  expect(await environments.remove(id, (await environments.begin(id, "destroying")).fence)).toBe(true);
 }
 
 test("add() gives each environment the lowest uid that was never used", async () => {
@@ -66,7 +66,7 @@ test("add() gives out again the uid that was freed longest ago once all were use
 
 test("add() refuses when each uid belongs to a record, one on its way out included", async () => {
   for (const person of ["a", "b", "c", "d"]) await added(person, "x");
-  const fence = await environments.begin("ax", "destroying");
+  const { fence } = await environments.begin("ax", "destroying");
   await environments.update("ax", fence, { desired: "absent" });
   await expect(environments.add(fresh("e", "x"), allowance)).rejects.toMatchObject({ code: "machine.full" });
   expect(await environments.find("ex")).toBeUndefined();
@@ -103,7 +103,8 @@ test("add() keeps to the number a person may have and lists theirs, longest unus
 
 test("add() takes a place again while its old environment is still being destroyed", async () => {
   await added("ada", "main");
-  await environments.update("adamain", await environments.begin("adamain", "destroying"), { desired: "absent" });
+  const { fence } = await environments.begin("adamain", "destroying");
+  await environments.update("adamain", fence, { desired: "absent" });
   const again = await environments.add({ ...fresh("ada", "main"), id: "second" }, allowance);
   expect(again.outcome).toBe("added");
   expect((await environments.findByPlace("ada", "hello", "main"))?.id).toBe("second");
@@ -127,8 +128,9 @@ test("list() filters by person and sorts by person and login", async () => {
 
 test("update(), end() and remove() write nothing once a newer operation has begun", async () => {
   await added("ada", "main");
-  const old = await environments.begin("adamain", "starting");
-  const current = await environments.begin("adamain", "destroying");
+  const { fence: old } = await environments.begin("adamain", "starting");
+  const { fence: current, operation } = await environments.begin("adamain", "destroying");
+  expect(operation).toBe("destroying");
   expect(current).toBe(old + 1);
   expect(await environments.update("adamain", old, { power: "running" })).toBe(false);
   expect(await environments.end("adamain", old, { power: "running" })).toBe(false);
@@ -141,7 +143,7 @@ test("update(), end() and remove() write nothing once a newer operation has begu
 test("observe() writes only while no operation is in flight", async () => {
   await added("ada", "main");
   expect(await environments.observe("adamain", { power: "running" })).toBe(true);
-  const fence = await environments.begin("adamain", "starting");
+  const { fence } = await environments.begin("adamain", "starting");
   expect(await environments.observe("adamain", { power: "sleeping" })).toBe(false);
   await environments.end("adamain", fence, {});
   expect(await environments.observe("adamain", { definition: null })).toBe(true);

@@ -94,8 +94,13 @@ export interface Environments {
   find(id: string): Promise<EnvironmentRecord | undefined>;
   /** By person, then login. */
   list(filter?: Filter): Promise<EnvironmentRecord[]>;
-  /** Begins an operation in place of any other, and returns its fence: from now on only its holder may write. */
-  begin(id: string, operation: Operation): Promise<number>;
+  /**
+   * Begins an operation in place of any other, and returns the record with its new fence: from now on only who knows that
+   * may write.
+   *
+   * @throws {Fault} `environment.absent` when there is no such record
+   */
+  begin(id: string, operation: Operation): Promise<EnvironmentRecord>;
   /** Writes under a fence. `false` when a newer operation has begun or the record is gone; then nothing is written. */
   update(id: string, fence: number, changes: Changes): Promise<boolean>;
   /** Writes as `update` does and ends the operation. */
@@ -128,10 +133,10 @@ export function makeEnvironmentQueries(database: Kysely<Tables>, clock: Clock): 
         .updateTable("environments")
         .set((expression) => ({ operation, fence: expression("fence", "+", 1) }))
         .where("id", "=", id)
-        .returning("fence")
+        .returningAll()
         .executeTakeFirst();
       if (row === undefined) throw new Fault("environment.absent", `Cannot begin ${operation} "${id}": no such record`);
-      return row.fence;
+      return toRecord(row);
     },
     update: (id, fence, changes) => write(database, id, { fence }, toColumns(changes)),
     end: (id, fence, changes) => write(database, id, { fence }, { ...toColumns(changes), operation: null }),

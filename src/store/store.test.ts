@@ -28,7 +28,7 @@ test("openStore() finds what was there before it was closed", async () => {
   {
     await using store = await openStore(path, makeClock());
     await store.environments.add({ ...fresh("ada", "main"), fromBranch: "dev" }, plenty);
-    const fence = await store.environments.begin("adamain", "starting");
+    const { fence } = await store.environments.begin("adamain", "starting");
     await store.environments.update("adamain", fence, {
       power: "running",
       conditions: [{ type: "onCreateCommand", status: "true", message: "", at: 5 }],
@@ -125,9 +125,9 @@ function startWriter(databasePath: string) {
       const allowance = { perPerson: 1e6, firstUid: 1000, uidCount: 1e6 };
       const before = await environments.find(id);
       if (before === undefined) await environments.add({ id, person: "ada", repository: "r", branch, login: "r-" + branch, fromBranch: undefined, hostname: "h", inventory: [] }, allowance);
-      await environments.end(id, await environments.begin(id, "starting"), { power: "running" });
+      await environments.end(id, (await environments.begin(id, "starting")).fence, { power: "running" });
       for (const half of await environments.list()) {
-        if (half.power !== "running") await environments.end(half.id, await environments.begin(half.id, "starting"), { power: "running" });
+        if (half.power !== "running") await environments.end(half.id, (await environments.begin(half.id, "starting")).fence, { power: "running" });
       }
       process.stdout.write(number + "\\n");
     }`;
