@@ -117,9 +117,12 @@ function checkEcdsa(key: KeyObject, curve: Curve): Check {
 }
 
 function checkRsa(key: KeyObject, hash: string): Check {
+  const bytes = Math.ceil((key.asymmetricKeyDetails?.modulusLength ?? 0) / 8);
   return (data, signature, reader) => {
     reader.end();
-    return verify(hash, data, key, signature);
+    if (signature.length > bytes) return false;
+    // Some clients leave leading zeros out; OpenSSH puts them back too (ssh-rsa.c, ssh_rsa_verify).
+    return verify(hash, data, key, Buffer.concat([Buffer.alloc(bytes - signature.length), signature]));
   };
 }
 
