@@ -1,0 +1,94 @@
+/**
+ * What a row of the benchmark is: something measured on Slipway, and on a plain OpenSSH `sshd` beside it where `sshd` has
+ * such a thing.
+ *
+ * @module
+ */
+import type { Client } from "../../test/harness/client.ts";
+import type { TestService } from "../../test/harness/service.ts";
+import type { PlainSshd } from "./plain-sshd.ts";
+
+/** One of the two that are compared, with its environment or account there and warm. */
+export interface Server {
+  readonly name: "slipway" | "sshd";
+  readonly client: Client;
+  /** `user@host` for the client's configuration. */
+  readonly destination: string;
+}
+
+/** Both servers, running. */
+export interface Bench {
+  /** Whether to be done soon rather than exact. */
+  readonly isQuick: boolean;
+  readonly service: TestService;
+  readonly sshd: PlainSshd;
+  readonly ours: Server;
+  readonly plain: Server;
+  /** A folder of the benchmark's own, gone afterwards. */
+  readonly folder: string;
+}
+
+/** One line of the table, in words. */
+export interface Outcome {
+  readonly what: string;
+  /** Figure of sshd. */
+  readonly baseline?: string;
+  readonly ours?: string;
+  /** Ours against the baseline. */
+  readonly ratio?: string;
+  /** What it should be. */
+  readonly reach?: string;
+  /** Absent where nothing is to be reached. */
+  readonly isMet?: boolean;
+  readonly note?: string;
+}
+
+export interface Row {
+  /** For `--only`. */
+  readonly name: string;
+  readonly what: string;
+  /** After this long the row is given up. */
+  readonly limitMs: number;
+  /** @throws {Error} which then stands in the table */
+  measure(bench: Bench, signal: AbortSignal): Promise<Outcome[]>;
+}
+
+/** What stands beside a figure. */
+export interface About {
+  readonly what: string;
+  /** Writes a figure with its unit. */
+  readonly format: (value: number) => string;
+  readonly note?: string;
+}
+
+/** Judges a time: at most `most` times the baseline. */
+export function atMostTimes(most: number, about: About, figures: { baseline: number; ours: number }): Outcome {
+  const ratio = figures.ours / figures.baseline;
+  return { ...compared(about, figures), reach: `≤ ${most} × sshd`, isMet: ratio <= most };
+}
+
+/** Judges a rate: at least `least` times the baseline. */
+export function atLeastTimes(least: number, about: About, figures: { baseline: number; ours: number }): Outcome {
+  const ratio = figures.ours / figures.baseline;
+  return { ...compared(about, figures), reach: `≥ ${least} × sshd`, isMet: ratio >= least };
+}
+
+/** Judges a figure by a number of its own. */
+export function atMost(most: number, about: About, figures: { baseline?: number; ours: number }): Outcome {
+  return {
+    ...compared(about, figures),
+    reach: `≤ ${about.format(most)}`,
+    isMet: figures.ours <= most,
+  };
+}
+
+/** Sets figures beside each other without a verdict. */
+export function compared({ what, format, note }: About, figures: { baseline?: number; ours: number }): Outcome {
+  const { baseline, ours } = figures;
+  return {
+    what,
+    ours: format(ours),
+    ...(baseline === undefined ? {} : { baseline: format(baseline), ratio: (ours / baseline).toFixed(2) }),
+    ...(note === undefined ? {} : { note }),
+  };
+}
