@@ -58,6 +58,8 @@ export class AuthServer {
     const number = payload[0];
     if (this.#phase === "service" && number === message.serviceRequest) this.#takeService(payload);
     else if (this.#phase === "asking" && number === message.userauthRequest) this.#takeRequest(payload);
+    // Sent ahead by a client that did not wait for our answer: RFC 4252 section 5.1 has it ignored.
+    else if (this.#phase !== "service" && number === message.userauthRequest) return;
     else throw violated(`message ${number} while ${this.#phase}`);
   }
 
@@ -110,7 +112,7 @@ export class AuthServer {
   #takeKey(request: { login: Buffer; algorithm: string; keyBlob: Buffer; signature: Buffer | undefined }): void {
     const { login, algorithm, keyBlob, signature } = request;
     // An offer and the signature that follows it are one try.
-    if (this.#lastOffer?.equals(keyBlob) !== true) this.#keysTried++;
+    if (signature === undefined || this.#lastOffer?.equals(keyBlob) !== true) this.#keysTried++;
     this.#lastOffer = signature === undefined ? Buffer.from(keyBlob) : undefined;
     if (this.#keysTried > this.#options.keysMax) {
       this.#tooMany();
@@ -131,9 +133,15 @@ export class AuthServer {
     }
   }
 
+  /** A key that is known but of a kind we do not take, such as RSA of 1,024 bits, is refused like an unknown one. */
   #readKnown(keyBlob: Buffer): PublicKey | undefined {
     if (!this.#options.isKnown(keyBlob)) return undefined;
-    return readPublicKey(keyBlob);
+    try {
+      return readPublicKey(keyBlob);
+    } catch (error) {
+      if (error instanceof Fault) return undefined;
+      throw error;
+    }
   }
 
   #fail(): void {

@@ -1,0 +1,53 @@
+import { expect, test } from "vitest";
+import { giveSlab, release, takeSlab, withJoined } from "./memory.ts";
+
+test("release() gives back a large buffer that owns its memory", () => {
+  const buffer = Buffer.allocUnsafeSlow(20_000);
+  release(buffer);
+  expect(buffer).toHaveLength(0);
+});
+
+test.each([
+  ["a small buffer", Buffer.alloc(8_191)],
+  ["a view of a larger one", Buffer.allocUnsafeSlow(30_000).subarray(0, 20_000)],
+  ["a buffer of the pool", Buffer.from("pooled")],
+  ["shared memory", Buffer.from(new SharedArrayBuffer(20_000))],
+  ["an empty one", Buffer.alloc(0)],
+])("release() leaves %s alone", (_case, buffer) => {
+  const before = Buffer.from(buffer);
+  release(buffer);
+  expect(buffer.equals(before)).toBe(true);
+});
+
+test("takeSlab() gives no slab to two at once, and takes one up again once it was given back", () => {
+  const first = takeSlab();
+  const second = takeSlab();
+  expect(first).not.toBe(second);
+  giveSlab(first);
+  expect(takeSlab()).toBe(first);
+});
+
+test("withJoined() shows both pieces as one, also to a call from inside, and when they are longer than its place", () => {
+  const first = Buffer.alloc(300_000, 1);
+  const second = Buffer.alloc(100_000, 2);
+  const huge = Buffer.alloc(600_000, 3);
+  const seen = withJoined(first, second, (outer) => {
+    const inner = withJoined(Buffer.from("a"), Buffer.from("b"), (joined) => joined.toString());
+    const long = withJoined(second, huge, (joined) => joined.length);
+    return [outer.equals(Buffer.concat([first, second])), inner, long];
+  });
+  expect(seen).toEqual([true, "ab", 700_000]);
+  expect(withJoined(Buffer.alloc(0), second, (joined) => joined)).toBe(second);
+});
+
+test("withJoined() has its place back after a throw", () => {
+  const [a, b] = [Buffer.from("a"), Buffer.from("b")];
+  const placeOf = (): ArrayBufferLike => withJoined(a, b, (joined) => joined.buffer);
+  const place = placeOf();
+  expect(() =>
+    withJoined(a, b, () => {
+      throw new Error("Inside");
+    }),
+  ).toThrow("Inside");
+  expect(placeOf()).toBe(place);
+});
