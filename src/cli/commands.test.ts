@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { Fault } from "../base/fault.ts";
+import { commandSpecs, helpText, readInvocation } from "./commands.ts";
+
+/** What a person is told when reading fails. */
+function refusalOf(words: readonly string[]): string {
+  try {
+    readInvocation(words);
+  } catch (error) {
+    if (error instanceof Fault) return error.told;
+    throw error;
+  }
+  throw new Error("Nothing was refused");
+}
+
+test.each([
+  [["serve"], { name: "serve", args: [], options: {} }],
+  [
+    ["serve", "--settings", "a.yaml", "--drain-ms=5"],
+    { name: "serve", args: [], options: { settings: "a.yaml", "drain-ms": "5" } },
+  ],
+  [["hostkey", "rotate", "--json"], { name: "hostkey rotate", args: [], options: { json: true } }],
+  [[], { name: "help", args: [], options: {} }],
+  [["--help"], { name: "help", args: [], options: {} }],
+  [["audit", "verify", "--help"], { name: "help", args: ["audit", "verify"], options: {} }],
+] as const)("readInvocation() reads %j", (words, expected) => {
+  const { name, args, options } = readInvocation(words);
+  expect({ name, args, options: { ...options } }).toEqual(expected);
+});
+
+test.each([
+  [["sevre"], 'there is no command "sevre"; did you mean "serve"?'],
+  [["hostkey"], 'there is no command "hostkey"'],
+  [["check", "now"], "usage: slip check [--settings <file>]"],
+  [["check", "--bogus"], "Unknown option '--bogus'; usage: slip check [--settings <file>]"],
+])("readInvocation() refuses %j", (words, told) => {
+  expect(refusalOf(words)).toContain(told);
+});
+
+test("helpText() names every command, and explains each", () => {
+  for (const { name } of commandSpecs) {
+    expect(helpText([])).toContain(`  ${name} `);
+    expect(helpText(name.split(" "))).toContain(`slip ${name}`);
+  }
+  expect(() => helpText(["nothing"])).toThrow(Fault);
+});

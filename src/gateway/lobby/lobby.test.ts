@@ -1,0 +1,159 @@
+import { expect, test } from "vitest";
+import { Fault } from "../../base/fault.ts";
+import { makeLog } from "../../base/log.ts";
+import { message } from "../../ssh/numbers.ts";
+import { WireReader, WireWriter } from "../../ssh/wire.ts";
+import { EnvironmentRow } from "../../wire/lobby.ts";
+import type { Person } from "../ports.ts";
+import { Sessions, type Session } from "../sessions.ts";
+import type { LobbyEnvironments } from "./commands.ts";
+import { makeLobby } from "./lobby.ts";
+
+const row: EnvironmentRow = {
+  login: "hello-main",
+  person: "ada",
+  repository: "hello",
+  branch: "main",
+  phase: "idle",
+  power: "running",
+  sessionCount: 0,
+  createdAt: "2026-01-01T00:00:00.000Z",
+  lastActiveAt: "2026-01-02T00:00:00.000Z",
+  ports: [3000],
+};
+
+const environments: LobbyEnvironments = {
+  list: async (person) => (person === undefined || person === "ada" ? [row] : []),
+  create: async (request, report) => {
+    report(`slipway: making ${request.repository} from ${request.from ?? "itself"}`);
+    return `${request.repository}-${request.branch}`;
+  },
+  remove: async (ref, { force, by }) => {
+    if (!force)
+      throw new Fault("environment.unsaved", "Cannot remove", { told: `${ref.login} has work; ${by}\n  a.txt` });
+  },
+  readLog: async () => "x".repeat(5_000),
+};
+
+interface Answer {
+  stdout: string;
+  stderr: string;
+  status: number | undefined;
+  /** Numbers of the messages behind the data, in order. */
+  ending: number[];
+}
+
+/** Runs a command as a client would that has so much window, adding to it as it reads. */
+async function call(
+  line: string,
+  options: { person?: Person; sessions?: Sessions; window?: number; pty?: boolean } = {},
+) {
+  const { person = { name: "ada", admin: false }, sessions = new Sessions(), window = 1_000, pty = false } = options;
+  const lobby = makeLobby({ environments, sessions, log: makeLog("silent") });
+  const answer: Answer = { stdout: "", stderr: "", status: undefined, ending: [] };
+  const closed = Promise.withResolvers<undefined>();
+  let windowLeft = window;
+  const side = lobby.open({
+    id: "s-1",
+    person,
+    toClient: (payload) => {
+      const reader = new WireReader(payload, 1);
+      const number = payload[0] ?? 0;
+      if (number === message.channelData || number === message.channelExtendedData) {
+        reader.uint32();
+        if (number === message.channelExtendedData) reader.uint32();
+        const data = reader.string();
+        windowLeft -= data.length;
+        expect(windowLeft).toBeGreaterThanOrEqual(0);
+        expect(data.length).toBeLessThanOrEqual(700);
+        if (number === message.channelData) answer.stdout += data.toString();
+        else answer.stderr += data.toString();
+        windowLeft += data.length;
+        queueMicrotask(() => {
+          side.send(new WireWriter().byte(message.channelWindowAdjust).uint32(0).uint32(data.length).done());
+        });
+      } else if (number === message.channelRequest) {
+        answer.status = new WireReader(payload, 5 + 4 + "exit-status".length + 1).uint32();
+        answer.ending.push(number);
+      } else if (number === message.channelEof || number === message.channelClose) {
+        answer.ending.push(number);
+        if (number === message.channelClose) closed.resolve(undefined);
+      }
+    },
+  });
+  const open = new WireWriter().byte(message.channelOpen).string("session").uint32(0).uint32(window).uint32(700);
+  side.send(open.done());
+  const request = (name: string): WireWriter =>
+    new WireWriter().byte(message.channelRequest).uint32(0).string(name).boolean(true);
+  if (pty) side.send(request("pty-req").string("xterm").done());
+  side.send(request("exec").string(line).done());
+  await closed.promise;
+  return answer;
+}
+
+test("the lobby prints rows by tabs, and JSON that fits its schema", async () => {
+  expect((await call("ls")).stdout).toBe("hello-main\tidle\trunning\t0\t2026-01-02T00:00:00.000Z\tada\n");
+  const parsed: unknown = JSON.parse((await call("ls --json")).stdout);
+  expect(EnvironmentRow.array().parse(parsed)).toEqual([row]);
+});
+
+test("the lobby ends a command with exit-status, EOF and CLOSE, in this order (RFC 4254 section 6.10)", async () => {
+  const answer = await call("ls");
+  expect(answer.status).toBe(0);
+  expect(answer.ending).toEqual([message.channelRequest, message.channelEof, message.channelClose]);
+});
+
+test("the lobby keeps to the client's window and packet size, and loses nothing", async () => {
+  expect((await call("log hello-main", { window: 64 })).stdout).toBe(`${"x".repeat(5_000)}\n`);
+});
+
+test("the lobby tells a refusal on standard error, with the exit code of its fault", async () => {
+  const answer = await call("rm hello-main");
+  expect(answer).toMatchObject({ stdout: "", stderr: "slipway: hello-main has work; ada\n  a.txt\n", status: 1 });
+  expect((await call("rm hello-main --force")).stdout).toBe("removed hello-main\n");
+});
+
+test("the lobby returns carriage only to a terminal", async () => {
+  expect((await call("rm hello-main --force", { pty: true })).stdout).toBe("removed hello-main\r\n");
+});
+
+test.each([
+  ["nope", 'slipway: there is no command "nope"; "help" lists them\n'],
+  ["rm", "slipway: usage: rm <login> [--force] [--person <name>] [--json]\n"],
+  ["ls --bogus", "slipway: usage: ls [--all] [--json]\n"],
+  ["'open", "slipway: the command cannot be read: the ' is not closed\n"],
+])("the lobby refuses %j with exit code 2", async (line, stderr) => {
+  expect(await call(line)).toMatchObject({ stderr, status: 2 });
+});
+
+test("the lobby lets only administrators see and touch what others have", async () => {
+  expect(await call("ls --all")).toMatchObject({ status: 77 });
+  expect(await call("rm --force --person bob hello-main")).toMatchObject({ status: 77 });
+  expect(await call("ls --all", { person: { name: "eve", admin: true } })).toMatchObject({ status: 0 });
+});
+
+test("the lobby shows and ends a person's own sessions, and everybody's to administrators", async () => {
+  const ended: string[] = [];
+  const session = (id: string, person: string): Session => ({
+    ...{ id, person, login: "hello-main", from: "::1", fingerprint: "SHA256:x", client: "SSH-2.0-x", since: 0 },
+    ...{ environment: "e1", lastInputAt: 0, bytesFromClient: 1, bytesToClient: 2, channelCount: 1 },
+    end: (reason) => {
+      ended.push(`${id}: ${reason}`);
+    },
+  });
+  const sessions = new Sessions();
+  sessions.add(session("s-a", "ada"));
+  sessions.add(session("s-b", "bob"));
+  expect((await call("who", { sessions })).stdout.split("\n")).toHaveLength(2);
+  expect(await call("kill s-b", { sessions })).toMatchObject({ status: 1 });
+  expect(await call("kill s-a", { sessions })).toMatchObject({ status: 0 });
+  expect(await call("kill s-b", { sessions, person: { name: "eve", admin: true } })).toMatchObject({ status: 0 });
+  expect(ended).toEqual(["s-a: this session was ended by ada", "s-b: this session was ended by eve"]);
+});
+
+test("the lobby tells progress of a new environment on standard error and its login on standard output", async () => {
+  expect(await call("new hello idea --from main")).toMatchObject({
+    stdout: "hello-idea\n",
+    stderr: "slipway: making hello from main\n",
+  });
+});
