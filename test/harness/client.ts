@@ -12,7 +12,7 @@ import { mustRun, run, start, type Ended, type RunOptions, type Running } from "
 /** Name of the service in the configuration: `ssh hello-main@slipway`. */
 export const HOST = "slipway";
 
-export type KeyType = "ed25519" | "ecdsa-256" | "ecdsa-384" | "ecdsa-521" | "rsa-2048" | "rsa-4096";
+export type KeyType = "ed25519" | "ecdsa-256" | "ecdsa-384" | "ecdsa-521" | "rsa-2048" | "rsa-3072";
 
 export interface Client {
   readonly name: string;

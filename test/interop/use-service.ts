@@ -11,6 +11,9 @@ import { openTestService, type ServiceOptions, type TestService } from "../harne
 /** Lines of the log that a failed test shows. */
 const SHOWN = 40;
 
+/** Keys of several kinds are made before the first test, and many environments removed after the last. */
+const HOOK_MS = 60_000;
+
 /** Has a service for every test of this file. @returns a function to get it, in tests and hooks alone */
 export function useService(options: ServiceOptions = {}): () => TestService {
   const lacks = whyNoService();
@@ -21,7 +24,7 @@ export function useService(options: ServiceOptions = {}): () => TestService {
   };
   beforeAll(async () => {
     if (lacks === undefined) service = await openTestService(options);
-  });
+  }, HOOK_MS);
   beforeEach((ctx) => {
     if (lacks !== undefined) ctx.skip(lacks);
     const before = need().log().length;
@@ -32,6 +35,6 @@ export function useService(options: ServiceOptions = {}): () => TestService {
   });
   afterAll(async () => {
     await service?.[Symbol.asyncDispose]();
-  });
+  }, HOOK_MS);
   return need;
 }
