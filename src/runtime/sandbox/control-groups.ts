@@ -41,7 +41,8 @@ export interface HierarchyMount {
 export function findHierarchyMounts(mountInfo: string, ownGroups: string): HierarchyMount[] {
   const own = new Map<string, string>();
   for (const line of ownGroups.split("\n")) {
-    const [, names = "", path = "/"] = /^[0-9]+:([^:]*):(.*)$/.exec(line) ?? [];
+    const [, names, path = "/"] = /^[0-9]+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (names === undefined) continue;
     for (const name of names.split(",")) own.set(name, path);
   }
   const found: HierarchyMount[] = [];

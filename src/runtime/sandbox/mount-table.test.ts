@@ -1,0 +1,75 @@
+import { expect, test } from "vitest";
+
+import { makePlace } from "./layout.ts";
+import { isMountablePath, makeMountTable } from "./mount-table.ts";
+import type { MountFacts } from "./mount-table.ts";
+
+const FACTS: MountFacts = {
+  place: makePlace("/state", "env1"),
+  systemFolders: [
+    { name: "usr", path: "/usr" },
+    { name: "etc", path: "/etc" },
+  ],
+  overlay: "plain",
+  hidden: [
+    { path: "etc/ssh", isFolder: true },
+    { path: "etc/secret", isFolder: false },
+  ],
+  workspace: "/state/environments/env1/workspace",
+  user: "dev",
+  owner: 7,
+  uid: 7,
+  ttyGroup: 5,
+  extras: { "bin/node": "/some where/node" },
+  procMasks: ["kcore"],
+  controlGroups: { memory: "/sys/fs/cgroup/memory/slipway/env1" },
+  shmBytes: 1024,
+};
+
+const E = "/state/environments/env1";
+
+test("makeMountTable() begins with a top that nobody inside can write to, and hides before it shows", () => {
+  const lines = makeMountTable(FACTS).split("\n");
+  expect(lines.slice(0, 9)).toEqual([
+    `${E}/root ${E}/root none bind,ro,nosuid,nodev 0 0`,
+    `overlay ${E}/root/usr overlay nosuid,nodev,lowerdir=/usr,upperdir=${E}/upper/usr,workdir=${E}/work/usr 0 0`,
+    `overlay ${E}/root/etc overlay nosuid,nodev,lowerdir=/etc,upperdir=${E}/upper/etc,workdir=${E}/work/etc 0 0`,
+    `${E}/empty ${E}/root/etc/ssh none bind 0 0`,
+    `/dev/null ${E}/root/etc/secret none bind 0 0`,
+    `${E}/inside ${E}/root/opt/slipway none bind,ro,nosuid,nodev 0 0`,
+    `/some\\040where/node ${E}/root/opt/slipway/bin/node none bind,ro,nosuid,nodev 0 0`,
+    `${E}/home ${E}/root/home/dev none bind,nosuid,nodev 0 0`,
+    `${E}/workspace ${E}/root/workspace none bind,nosuid,nodev 0 0`,
+  ]);
+});
+
+test("makeMountTable() lets no set-uid program of any mount count, devices apart", () => {
+  const careless = makeMountTable(FACTS)
+    .split("\n")
+    .filter((line) => line !== "" && !/\b(nosuid)\b/.test(line) && !/^\/dev\/|\/empty /.test(line));
+  expect(careless).toEqual([]);
+});
+
+test("makeMountTable() shows the system read-only where no layer can be laid over it", () => {
+  expect(makeMountTable({ ...FACTS, overlay: "refused" })).toContain(
+    `\n/usr ${E}/root/usr none bind,ro,nosuid,nodev 0 0\n`,
+  );
+});
+
+test("makeMountTable() names no group for terminals where there is none to name", () => {
+  const { ttyGroup: _, ...facts } = FACTS;
+  expect(makeMountTable(FACTS)).toContain("mode=0620,gid=5 ");
+  expect(makeMountTable({ ...facts, ttyGroup: undefined })).toContain("mode=0620 ");
+});
+
+test.each([
+  ["/var/lib/slipway", true],
+  ["/with space", true],
+  ["relative", false],
+  ["/a,b", false],
+  ["/a:b", false],
+  ["/a\\b", false],
+  ["/a\nb", false],
+])("isMountablePath() says of %j: %s", (path, is) => {
+  expect(isMountablePath(path)).toBe(is);
+});
