@@ -1,0 +1,133 @@
+/**
+ * `kill -9` of the service while it makes an environment, at moments that a seed picks: the next service has it whole or
+ * not at all, and nothing else was touched.
+ *
+ * @module
+ */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { findLeftovers } from "../harness/leftovers.ts";
+import { openSeeded } from "../harness/seeded.ts";
+import { until } from "../harness/wait.ts";
+import { makeWitness, type Witness } from "../harness/witness.ts";
+import { useService } from "../interop/use-service.ts";
+
+/** The onCreateCommand says in the home folder when it begins and ends, and takes long enough to be hit. */
+const DEFINITION = JSON.stringify({
+  onCreateCommand: "echo begun >>~/on-create; sleep 0.3; echo ended >>~/on-create",
+  postCreateCommand: { one: "echo one >>~/post-create", two: ["sh", "-c", "sleep 0.1; echo two >>~/post-create"] },
+  waitFor: "postCreateCommand",
+});
+const FILES = 500;
+const ROUNDS = 20;
+
+/** What the client has been told when the time begins to run, and the longest time from then on. */
+const STAGES = [
+  { seen: undefined, withinMs: 250 },
+  { seen: /fetching/, withinMs: 20 },
+  { seen: /preparing/, withinMs: 60 },
+  { seen: /checking out/, withinMs: 60 },
+  { seen: /starting/, withinMs: 450 },
+] as const;
+
+const seeded = openSeeded("crash-creating");
+const rounds = Array.from({ length: ROUNDS }, (_, at) => {
+  const { seen, withinMs } = STAGES[at % STAGES.length]!;
+  return { name: `big-b${at}`, seen, afterMs: seeded.between(0, withinMs) };
+});
+const service = useService({
+  repositories: {
+    hello: {},
+    big: { fileCount: FILES, definition: DEFINITION, branches: rounds.map((_, at) => `b${at}`) },
+  },
+  network: "nat",
+});
+
+let witness: Witness | undefined;
+const phases: string[] = [];
+
+interface Row {
+  readonly login: string;
+  readonly phase: string;
+  readonly power: string;
+}
+
+async function listRows(): Promise<Row[]> {
+  const { stdout } = await service().as("ada").lobby("ls", "--all", "--json");
+  return JSON.parse(stdout) as Row[];
+}
+
+function environmentFolders(): string[] {
+  return readdirSync(join(service().stateFolder, "environments"));
+}
+
+/** What there may be of one environment on the machine. */
+async function tracesOf(id: string): Promise<string[]> {
+  const folder = join(service().stateFolder, "environments", id);
+  return findLeftovers({ folder, firstUid: 0, uidCount: 0, environments: [id] });
+}
+
+/** Every file as it was committed, and each command ended once, or twice when its end could not be written down. */
+const LOOK = `git status --porcelain; git fsck --no-progress 2>&1; find many -type f | wc -l
+sort -u ~/on-create | tr '\\n' ' '; sort -u ~/post-create | tr '\\n' ' '; tail -n 1 ~/on-create; grep -c ended ~/on-create
+ps -eo args= | grep -c '^sh /opt/slipway/init.sh'`;
+
+test.for(rounds)("a service killed while it makes $name leaves it whole or absent", async ({ name, seen, afterMs }) => {
+  const ada = service().as("ada");
+  witness ??= await makeWitness(service().as("bob"), "hello-main");
+  const logged = service().log().length;
+  const client = ada.startSsh([`${name}@slipway`, "echo inside"]);
+  if (seen !== undefined) await client.untilError(seen);
+  await sleep(afterMs);
+  await service().kill9();
+  const first = await client.ended;
+  // Whoever was told that it worked was inside.
+  expect(first.exitCode === 0 ? first.stdout : "inside\n").toBe("inside\n");
+  expect([0, 255]).toContain(first.exitCode);
+  const wasBegun = environmentFolders().length > 1;
+
+  await service().restart();
+  // What is on the disk is recorded, and nothing half made stays.
+  const rows = await until("records and folders to be as many", async () => {
+    const listed = await listRows();
+    return listed.length === environmentFolders().length && listed;
+  });
+  const found = rows.find(({ login }) => login === name);
+  phases.push(
+    `${afterMs} ms after ${seen?.source ?? "the start"}: ${phaseOf(first.exitCode === 0, wasBegun, found !== undefined)}`,
+  );
+  if (found === undefined) for (const id of addedSince(logged)) expect(await tracesOf(id)).toEqual([]);
+  await witness.mustBeUnharmed();
+
+  const second = await ada.ssh([`${name}@slipway`, LOOK]);
+  const [files, onCreate, endedCount = "", inits] = second.stdout.split("\n");
+  expect({ exitCode: second.exitCode, files, onCreate, inits, stdout: second.stdout }).toEqual({
+    exitCode: 0,
+    files: String(FILES),
+    onCreate: "begun ended one two ended",
+    inits: "1",
+    stdout: second.stdout,
+  });
+  expect(Number(endedCount)).toBeLessThanOrEqual(2);
+
+  expect((await ada.lobby("rm", name, "--force")).exitCode).toBe(0);
+  for (const id of addedSince(logged)) expect(await tracesOf(id)).toEqual([]);
+});
+
+function addedSince(logged: number): string[] {
+  const lines = service().log().slice(logged);
+  return [...lines.matchAll(/"event":"environment.added".*?"environment":"([a-z0-9]+)"/g)].map(([, id = ""]) => id);
+}
+
+function phaseOf(isDone: boolean, wasBegun: boolean, isThere: boolean): string {
+  if (isDone) return "done";
+  if (!wasBegun) return "not begun";
+  return isThere ? "kept" : "half made, cleared";
+}
+
+test("the moments at which the service was killed cover what it does", (ctx) => {
+  if (phases.length < ROUNDS) ctx.skip("not every round was run");
+  process.stderr.write(`crash-creating: ${phases.join("; ")}\n`);
+});
