@@ -10,7 +10,7 @@ import { Fault } from "../../base/fault.ts";
 import { readGroupPids } from "./control-groups.ts";
 import type { Host } from "./host.ts";
 import type { Place } from "./layout.ts";
-import { isAlive, isOfChannel, readProcesses, sendSignal } from "./processes.ts";
+import { findForeground, isAlive, isOfChannel, readProcesses, sendSignal } from "./processes.ts";
 import type { ProcessName } from "./processes.ts";
 import { writeAuthorizedKey } from "./skeleton.ts";
 import { stopAll } from "./stopping.ts";
@@ -39,7 +39,9 @@ export async function adopt(host: Host, place: Place, gatewayKey: string): Promi
 /** Ends what ran in the foreground of connections whose service could not do it any more, as at the end of any connection. */
 async function hangUp(host: Host, place: Place, holder: ProcessName): Promise<void> {
   const processes = await readProcesses(await readGroupPids(host.groups, place.id));
-  for (const stat of processes) if (isOfChannel(stat, holder)) sendSignal(-stat.pid, "SIGHUP");
+  for (const leader of processes.filter((stat) => isOfChannel(stat, holder))) {
+    for (const { pid } of findForeground(leader, processes)) sendSignal(pid, "SIGHUP");
+  }
 }
 
 /** A state that cannot be read names no process; those in the environment's groups are ended with the rest. */

@@ -13,7 +13,7 @@ import type { Door, Doors } from "./doors.ts";
 import type { Host } from "./host.ts";
 import { INSIDE } from "./layout.ts";
 import type { Place } from "./layout.ts";
-import { findSessionLeaders, readProcesses, sendSignal } from "./processes.ts";
+import { findForeground, findSessionLeaders, readProcesses, sendSignal } from "./processes.ts";
 import { readHostKey, writePrivate } from "./skeleton.ts";
 import { makeSshdConfig } from "./sshd-config.ts";
 import type { Running } from "./stored.ts";
@@ -52,6 +52,8 @@ export function openReach(host: Host, place: Place, { doors, spec, state, sessio
 async function hangUp(host: Host, id: string, { child }: Door): Promise<void> {
   if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
   const pids = await readGroupPids(host.groups, id);
-  const leaders = findSessionLeaders(await readProcesses(pids), child.pid);
-  for (const { pid } of leaders) sendSignal(-pid, "SIGHUP");
+  const processes = await readProcesses(pids);
+  for (const leader of findSessionLeaders(processes, child.pid)) {
+    for (const { pid } of findForeground(leader, processes)) sendSignal(pid, "SIGHUP");
+  }
 }

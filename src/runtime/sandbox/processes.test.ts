@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
-import { findSessionLeaders, isAlive, readBootId, readProcesses, readStatLine } from "./processes.ts";
+import { findForeground, findSessionLeaders, isAlive, readBootId, readProcesses, readStatLine } from "./processes.ts";
 import type { Stat } from "./processes.ts";
 
 const REST = "0 0 0 0 0 0 0 0 0 0 0 0 0 0 0";
@@ -56,4 +56,23 @@ test("findSessionLeaders() finds the channels of a connection and nothing that l
     stat(42, 41, 42),
   ];
   expect(findSessionLeaders(processes, 10).map(({ pid }) => pid)).toEqual([20, 5]);
+});
+
+test("findForeground() leaves out a server in the background whose streams are elsewhere", async () => {
+  const script = "sleep 101 >/dev/null & sleep 102 >/dev/null 2>&1 & echo up; sleep 103; :";
+  const child = spawn("/bin/sh", ["-c", script], { detached: true });
+  const pid = child.pid ?? 0;
+  try {
+    await once(child.stdout, "data");
+    await expect
+      .poll(async () => {
+        const processes = (await readProcesses()).filter(({ group }) => group === pid);
+        const leader = processes.find((stat) => stat.pid === pid);
+        const found = leader === undefined ? [] : findForeground(leader, processes);
+        return found.map((stat) => readFileSync(`/proc/${stat.pid}/cmdline`, "utf8").split("\0")[1]).sort();
+      })
+      .toEqual(["-c", "101", "103"]);
+  } finally {
+    process.kill(-pid, "SIGKILL");
+  }
 });

@@ -97,6 +97,32 @@ export function isOfChannel({ pid, session }: Stat, holder: ProcessName): boolea
   }
 }
 
+/**
+ * Picks what runs in the foreground of a channel: its leader, and those of the leader's process group that read or write
+ * where the leader does. A server put into the background with its streams elsewhere is none of it, though a shell without
+ * job control leaves it in the group: editors start theirs so and find them again after the connection broke. `nohup` is
+ * no help to them where the server, as Node does, takes back what it inherited of ignored signals.
+ */
+export function findForeground(leader: Stat, processes: readonly Stat[]): Stat[] {
+  const channel = new Set(readStreams(leader.pid));
+  return processes.filter(
+    ({ pid, group }) =>
+      pid === leader.pid || (group === leader.pid && readStreams(pid).some((stream) => channel.has(stream))),
+  );
+}
+
+/** Names the pipes, sockets and terminals that are the standard streams of a process: proc(5), /proc/pid/fd. */
+function readStreams(pid: number): string[] {
+  const links = [0, 1, 2].map((descriptor) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${descriptor}`);
+    } catch {
+      return ""; // closed, or the process ended
+    }
+  });
+  return links.filter((link) => /^(socket|pipe):|^\/dev\/pts\//.test(link));
+}
+
 /** Sends a signal; says whether there was anyone to receive it. A negative pid is a process group. */
 export function sendSignal(pid: number, signal: NodeJS.Signals): boolean {
   try {
