@@ -36,7 +36,7 @@ export const commandSpecs = [
   {
     name: "serve",
     args: [],
-    summary: "run the service until it is told to stop (SIGTERM or SIGINT)",
+    summary: "run the service until it is told to stop (SIGTERM or SIGINT); SIGHUP reads the key files again",
     options: {
       settings: SETTINGS,
       "drain-ms": {

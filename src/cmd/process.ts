@@ -8,7 +8,7 @@ import { Fault, faults } from "../base/fault.ts";
 /** Resolves with the name of the first signal that asks us to stop. */
 export async function untilStopped(): Promise<string> {
   return new Promise((resolve) => {
-    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    for (const name of ["SIGINT", "SIGTERM"] as const) {
       process.once(name, () => {
         resolve(name);
       });

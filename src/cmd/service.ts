@@ -46,6 +46,12 @@ export interface Service {
   /** The host keys that prove who we are, as lines of `known_hosts` without the host. */
   readonly hostKeyLines: readonly string[];
   /**
+   * Reads the key files again, and ends the sessions of keys that are no longer in them.
+   *
+   * @throws {Fault} `settings.invalid` when a key file cannot be used; the keys read before hold
+   */
+  reloadKeys(): Promise<void>;
+  /**
    * Takes no more connections, gives live sessions `drainMs` to end, ends those that are left, and takes everything
    * down. Environments go on.
    */
@@ -95,6 +101,10 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     httpPort: gateway.httpPort,
     lacks: runtime.lacks,
     hostKeyLines: hostKeys().map((key) => lineOf(key, "slipway")),
+    reloadKeys: async () => {
+      await directory.reload();
+      log.info("keys.reloaded", { sessionsEnded: gateway.endWithdrawn() });
+    },
     close: async (drainMs) => {
       await gateway.drain(drainMs);
       await audit.append({ type: "service.stopped", reason: "asked to" });
@@ -114,6 +124,8 @@ interface GatewayParts {
 interface Gateway {
   readonly listener: Listener;
   readonly httpPort: number | undefined;
+  /** Ends the sessions of keys that are no longer known. @returns how many */
+  endWithdrawn(): number;
   drain(drainMs: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -147,6 +159,11 @@ async function openGateway(
   return {
     listener,
     httpPort: http?.port,
+    endWithdrawn: () =>
+      sessions.endAll(
+        "the key of this session was withdrawn",
+        ({ keyBlob, person }) => parts.directory.findByKey(keyBlob)?.name !== person,
+      ),
     drain: async (drainMs) => {
       unready = "shutting down";
       listener.stop();

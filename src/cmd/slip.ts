@@ -54,6 +54,11 @@ async function serve(call: Invocation): Promise<void> {
   const stopped = untilStopped();
   const service = await openService({ settings, state, clock: makeClock(), log, gitEnv: gitEnvOf(process.env) });
   log.info("service.started", { ssh: service.ssh, httpPort: service.httpPort, lacks: service.lacks });
+  process.on("SIGHUP", () => {
+    service.reloadKeys().catch((error: unknown) => {
+      log.error("keys.not-reloaded", error);
+    });
+  });
   const signal = await stopped;
   log.info("service.stopping", { signal, drainMs });
   await service.close(drainMs);

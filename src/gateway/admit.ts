@@ -101,7 +101,8 @@ async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, sign
     return {
       far,
       environment: environment.id,
-      judge: (wanted) => environment.judge(wanted),
+      // Nobody opens anything that the audit log could not hold.
+      judge: (wanted) => (deps.audit.isBehind ? AUDIT_BEHIND : environment.judge(wanted)),
       onOpened: (wanted, verdict) => {
         auditOpened(deps, request, wanted, verdict);
       },
@@ -121,8 +122,11 @@ async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, sign
   }
 }
 
+const AUDIT_BEHIND: Verdict = { allowed: false, reason: "the audit log cannot be written at the moment" };
+
 function auditOpened(deps: GatewayDeps, request: AdmitRequest, wanted: Target, verdict: Verdict): void {
   deps.metrics.channelOpened(wanted.type, verdict.allowed);
+  if (verdict === AUDIT_BEHIND) return;
   const what = wanted.path ?? (wanted.host === undefined ? "" : `${wanted.host}:${wanted.port}`);
   const common = { session: request.id, what: `${wanted.type} ${what}`.trim() };
   const event = verdict.allowed

@@ -87,6 +87,18 @@ export class Channels {
     return channel;
   }
 
+  /**
+   * Finds a channel whose other end can still use more window. Clients add window when their reader takes the last
+   * bytes, even if both ends have closed by then; there is nobody to tell, and no harm (as OpenSSH has it).
+   */
+  findForWindow(id: number, from: End, side: Side | undefined): Channel | undefined {
+    const channel = this.#byId.get(id);
+    const hasClosed = from === "client" ? channel?.closedByClient : channel?.closedByFar;
+    if (channel?.isConfirmed !== true || hasClosed === true || (from === "far" && channel.far !== side))
+      return undefined;
+    return channel;
+  }
+
   remove(channel: Channel): void {
     this.#byId.delete(channel.id);
   }

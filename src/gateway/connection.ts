@@ -25,6 +25,7 @@ interface Identified {
   readonly person: Person;
   readonly login: string;
   readonly fingerprint: string;
+  readonly keyBlob: Buffer;
   readonly since: number;
   readonly log: Log;
 }
@@ -136,6 +137,7 @@ export class Connection {
       person,
       login: verified.login,
       fingerprint: fingerprintOf(verified.keyBlob),
+      keyBlob: verified.keyBlob,
       since: this.#deps.clock.now(),
       log: this.#deps.log.with({ session: id, person: person.name, from: this.#options.from }),
     };
@@ -219,6 +221,7 @@ export class Connection {
       login: who.login,
       from: this.#options.from,
       fingerprint: who.fingerprint,
+      keyBlob: who.keyBlob,
       client: this.#transport.peerIdentification,
       since: who.since,
       get environment() {

@@ -58,7 +58,10 @@ export interface Lobby {
 }
 
 export interface Audit {
+  /** Resolves when the record is on disk. */
   append(event: AuditEvent): Promise<void>;
+  /** Whether too much waits for the disk. */
+  readonly isBehind: boolean;
 }
 
 /** Everything that all connections share. */

@@ -86,12 +86,14 @@ export class Relay {
   #openFromClient(payload: Buffer, body: Buffer): void {
     const open = readOpen(payload);
     const wanted = readWanted(open.type, open.details);
-    const verdict: Verdict = this.#channels.isFull
+    const { isFull } = this.#channels;
+    const verdict: Verdict = isFull
       ? { allowed: false, reason: "this connection has too many channels open" }
       : this.#options.judge(wanted);
     this.#options.onOpened(wanted, verdict);
     if (!verdict.allowed) {
-      this.#client.send(writeOpenFailure(open.sender, openFailure.prohibited, verdict.reason));
+      const code = isFull ? openFailure.resourceShortage : openFailure.prohibited;
+      this.#client.send(writeOpenFailure(open.sender, code, verdict.reason));
       return;
     }
     const far = this.#options.far;
@@ -115,13 +117,23 @@ export class Relay {
     const number = payload[0] ?? 0;
     if (payload.length < 5) throw new Fault("protocol.violated", `Cannot relay message ${number}: it is too short`);
     const id = payload.readUInt32BE(1);
-    const channel =
-      number === message.channelOpenConfirmation || number === message.channelOpenFailure
-        ? this.#channels.findOpening(id, from, side)
-        : this.#channels.findOpen(id, from, side);
+    const channel = this.#find(number, id, { from, side });
+    if (channel === undefined) return;
     this.#note(from, number, channel, payload);
     payload.writeUInt32BE(from === "client" ? channel.farId : channel.clientId, 1);
     pass(from === "client" ? channel.far : this.#client, payload, body);
+  }
+
+  #find(number: number, id: number, { from, side }: { from: End; side: Side | undefined }): Channel | undefined {
+    switch (number) {
+      case message.channelOpenConfirmation:
+      case message.channelOpenFailure:
+        return this.#channels.findOpening(id, from, side);
+      case message.channelWindowAdjust:
+        return this.#channels.findForWindow(id, from, side);
+      default:
+        return this.#channels.findOpen(id, from, side);
+    }
   }
 
   /** Keeps our own books of a message before it goes on. */

@@ -16,6 +16,8 @@ export interface Session {
   readonly from: string;
   /** `SHA256:…` of the key that was proved. */
   readonly fingerprint: string;
+  /** That key, in wire form. */
+  readonly keyBlob: Buffer;
   /** Identification line of the client. */
   readonly client: string;
   readonly since: number;

@@ -40,8 +40,8 @@ const person = z.strictObject({
 });
 
 /** `ext::` and its like would have git run a program, a leading "-" would be an option: gitremote-helpers(7), git(1). */
-const url = line.refine((text) => !/^-|^\w+::/.test(text) && !/^(?!(https?|ssh|git|file):)[\w+.-]+:\/\//i.test(text), {
-  error: "needs a path, or a URL by https, ssh, git, http or file",
+const url = line.refine((text) => !/^-|^\w+::/.test(text) && !/^(?!(https|ssh|file):)[\w+.-]+:\/\//i.test(text), {
+  error: "needs a path, user@host:path, or a URL by https, ssh or file",
 });
 
 const repository = z.strictObject({

@@ -205,9 +205,9 @@ slipway.yaml:19: people.eve: needs keys or keysFile: without one nobody gets in 
 slipway.yaml:20: people.mallory.keys: needs a list, is a string
 slipway.yaml:20: people.mallory.kyes: unknown key; did you mean "keys"?
 slipway.yaml:21: people.oscar: needs an object, is null
-slipway.yaml:23: repositories["hello..x"].url: needs a path, or a URL by https, ssh, git, http or file
+slipway.yaml:23: repositories["hello..x"].url: needs a path, user@host:path, or a URL by https, ssh or file
 slipway.yaml:23: repositories["hello..x"]: needs a name of lower-case letters, digits, ".", "_" and "-", a letter or digit first, no two dots in a row, at most 64
-slipway.yaml:24: repositories.site.url: needs a path, or a URL by https, ssh, git, http or file
+slipway.yaml:24: repositories.site.url: needs a path, user@host:path, or a URL by https, ssh or file
 slipway.yaml:24: repositories.site.owner: needs letters, digits, ".", "_" and "-", a letter or digit first
 slipway.yaml:25: repositories.fine.url: is missing, needs a string
 slipway.yaml:27: grants[0].people: needs a list of names, or "*" for all

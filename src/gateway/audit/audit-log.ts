@@ -3,7 +3,7 @@
  *
  * Opened by `src/cmd`, written to by the gateway. It is not the log of `base/log.ts`: that one is for operators and may
  * lose lines, this one is evidence. Nothing is dropped: while the disk fails or is slow, records wait in memory and
- * whoever must be sure waits with them (`append`), and whoever makes many slows down (`caughtUp`).
+ * whoever must be sure waits with them (`append`), and whoever makes many stops (`isBehind`).
  *
  * @module
  */
@@ -25,8 +25,8 @@ export interface AuditLog extends AsyncDisposable {
    * awaited; while the disk refuses it stays pending, and who must not act unrecorded does not act.
    */
   append(event: AuditEvent): Promise<void>;
-  /** Resolves at once unless too much waits for the disk; then when it no longer does. */
-  caughtUp(): Promise<void>;
+  /** Whether too much waits for the disk: whoever makes records on behalf of others refuses them then. */
+  readonly isBehind: boolean;
   /** Number of records and hash of the last, those waiting for the disk included. */
   head(): Head;
   /** Writes what waits and closes the file; throws what the disk says if it cannot. Idempotent. */
@@ -102,7 +102,9 @@ function makeAuditLog(lines: DurableLines, firstHead: Head, clock: Clock): Audit
       head = made.head;
       return durable;
     },
-    caughtUp: lines.caughtUp,
+    get isBehind() {
+      return lines.isBehind();
+    },
     head: () => head,
     close: lines.close,
     [Symbol.asyncDispose]: lines.close,

@@ -10,7 +10,7 @@ import type { FileHandle } from "node:fs/promises";
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 
-/** Bytes that may wait for the disk before `caughtUp` holds callers back: some 10,000 records (guess). */
+/** Bytes that may wait for the disk before `isBehind` says so: some 10,000 records (guess). */
 const WAITING_BYTES = 4 * 1024 * 1024;
 /** Bytes of one write, so that a long queue becomes durable piece by piece (guess). */
 const BATCH_BYTES = 1024 * 1024;
@@ -20,8 +20,8 @@ const RETRY_MS = 1_000;
 export interface DurableLines {
   /** Queues a line, line feed included; resolves when it is on disk and never rejects. Throws when closed. */
   readonly write: (line: string) => Promise<void>;
-  /** Resolves at once unless too much waits for the disk; then when it no longer does. */
-  readonly caughtUp: () => Promise<void>;
+  /** Says whether too much waits for the disk. */
+  readonly isBehind: () => boolean;
   /** Writes what waits and closes the file; throws what the disk says if it cannot. Idempotent. */
   readonly close: () => Promise<void>;
 }
@@ -90,7 +90,7 @@ export function makeDurableLines({ file, lengthBytes, clock, log }: DurableLines
       draining.catch(() => undefined); // rejects only while closing, and close() looks at it
       return durable;
     },
-    caughtUp: queue.untilShort,
+    isBehind: () => queue.bytes() > WAITING_BYTES,
     close: () => (closed ??= close()),
   };
 }
@@ -103,7 +103,6 @@ interface Waiting {
 function makeQueue() {
   let waiting: Waiting[] = [];
   let waitingBytes = 0;
-  let short = Promise.withResolvers<undefined>();
   return {
     length: () => waiting.length,
     bytes: () => waitingBytes,
@@ -123,14 +122,7 @@ function makeQueue() {
       const written = waiting.slice(0, count);
       waiting = waiting.slice(count);
       waitingBytes -= bytes;
-      if (waitingBytes <= WAITING_BYTES) {
-        short.resolve(undefined);
-        short = Promise.withResolvers();
-      }
       for (const { resolve } of written) resolve(undefined);
-    },
-    untilShort: async (): Promise<void> => {
-      while (waitingBytes > WAITING_BYTES) await short.promise;
     },
   };
 }

@@ -135,7 +135,16 @@ test("the lobby lets only administrators see and touch what others have", async 
 test("the lobby shows and ends a person's own sessions, and everybody's to administrators", async () => {
   const ended: string[] = [];
   const session = (id: string, person: string): Session => ({
-    ...{ id, person, login: "hello-main", from: "::1", fingerprint: "SHA256:x", client: "SSH-2.0-x", since: 0 },
+    ...{
+      id,
+      person,
+      login: "hello-main",
+      from: "::1",
+      fingerprint: "SHA256:x",
+      keyBlob: Buffer.alloc(0),
+      client: "SSH-2.0-x",
+      since: 0,
+    },
     ...{ environment: "e1", lastInputAt: 0, bytesFromClient: 1, bytesToClient: 2, channelCount: 1 },
     end: (reason) => {
       ended.push(`${id}: ${reason}`);
