@@ -167,6 +167,9 @@ async function openGateway(
     drain: async (drainMs) => {
       unready = "shutting down";
       listener.stop();
+      if (sessions.count > 0 && drainMs > 0) {
+        await parts.environments.tell(`the service is shutting down; this session ends in ${drainMs / 1_000} s`);
+      }
       const empty = (): Promise<void> => sessions.untilEmpty();
       await untilFirst({ empty, late: (signal) => clock.sleep(drainMs, signal) });
       sessions.endAll("Slipway is shutting down");

@@ -22,6 +22,17 @@ const shellLines = (): string[] =>
   world.runtime.commands.map(({ command }) => ("shell" in command ? command.shell : command.argv.join(" ")));
 const recordOf = async (login: string, person = "ada") => world.store.environments.findByLogin(person, login);
 
+test("tell() shows a line in the environments that somebody is connected to, and in no other", async () => {
+  const service = world.serve();
+  const connected = await enter(service);
+  const left = await enter(service, { person: "bob", login: "hello-main" });
+  connected.attached("s-1");
+  left.attached("s-2")();
+  await service.tell("going down");
+  const told = world.runtime.commands.filter(({ env }) => env["SLIPWAY_TELL"] !== undefined);
+  expect(told).toMatchObject([{ id: connected.id, env: { SLIPWAY_TELL: "going down" } }]);
+});
+
 describe("enter()", () => {
   test("makes the environment of a branch, tells each step with its time, and records it", async () => {
     const lines: string[] = [];

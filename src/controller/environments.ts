@@ -23,6 +23,7 @@ import { removeEnvironment } from "./remove.ts";
 import { resolveLogin } from "./resolve.ts";
 import { rowOf } from "./row.ts";
 import type { Report } from "./shared-work.ts";
+import { tellEverybody } from "./tell.ts";
 
 /** Bytes of a log that are shown. */
 const LOG_BYTES = 256 * 1024;
@@ -53,6 +54,8 @@ export interface Environments {
   readLog(ref: EnvironmentRef): Promise<string>;
   /** Takes over what an earlier service left, and begins to watch. Called once, before anything else. */
   adopt(): Promise<void>;
+  /** Shows a line at the terminals of everybody who is connected. Never rejects. */
+  tell(line: string): Promise<void>;
   /** Stops what is under way, to be gone on with by the next service. Environments go on. */
   close(): Promise<void>;
 }
@@ -94,6 +97,7 @@ export function makeEnvironments(context: Context): Environments {
       await adoptAll(context, entries);
       watching = watchAll(context, entries, closing.signal);
     },
+    tell: (line) => tellEverybody(context, entries, line),
     close: async () => {
       closing.abort(new Fault("shutdown.begun", "Cannot enter an environment: the service is shutting down"));
       const reason = new Fault("shutdown.begun", "Cannot go on with an environment: the service is shutting down");
