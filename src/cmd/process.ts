@@ -5,11 +5,11 @@
  */
 import { Fault, faults } from "../base/fault.ts";
 
-/** Resolves with the name of the first signal that asks us to stop. */
+/** Resolves with the name of the first signal that asks us to stop. More of them change nothing, and do not end us midway. */
 export async function untilStopped(): Promise<string> {
   return new Promise((resolve) => {
     for (const name of ["SIGINT", "SIGTERM"] as const) {
-      process.once(name, () => {
+      process.on(name, () => {
         resolve(name);
       });
     }

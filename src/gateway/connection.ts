@@ -159,7 +159,7 @@ export class Connection {
           if (this.#phase.phase === "authenticated") this.#auth.showBanner(`${line}\r\n`);
         },
         onFarEnded: (reason) => {
-          this.end(reason);
+          this.end(`${reason} (session ${who.id})`);
         },
       },
       stop.signal,
