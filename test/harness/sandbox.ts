@@ -157,6 +157,7 @@ async function makeMirror(path: string): Promise<void> {
   writeFileSync(join(work, "extra.txt"), "extra\n");
   await git("add", ".");
   await git("commit", "--quiet", "--message", "second");
+  await git("switch", "--quiet", "main");
   await mustRun(["git", "clone", "--quiet", "--mirror", work, path]);
   rmSync(work, { recursive: true });
 }
@@ -176,6 +177,7 @@ async function openBridge(
         reaches.push(reach);
         socket.pipe(reach.stream).pipe(socket);
         socket.once("close", () => void reach.end());
+        reach.stream.once("close", () => socket.destroy());
       })
       .catch(() => socket.destroy());
   });

@@ -13,7 +13,7 @@ import type { Door, Doors } from "./doors.ts";
 import type { Host } from "./host.ts";
 import { INSIDE } from "./layout.ts";
 import type { Place } from "./layout.ts";
-import { findForeground, findSessionLeaders, readProcesses, sendSignal } from "./processes.ts";
+import { findForeground, findSessionLeaders, isOfChannel, readProcesses, sendSignal } from "./processes.ts";
 import { readHostKey, writePrivate } from "./skeleton.ts";
 import { makeSshdConfig } from "./sshd-config.ts";
 import type { Running } from "./stored.ts";
@@ -47,13 +47,14 @@ export function openReach(host: Host, place: Place, { doors, spec, state, sessio
 
 /**
  * Tells foreground commands that their connection is over. sshd itself does so for those with a terminal only; the
- * others would go on for ever.
+ * others would go on for ever. Those whose sshd was killed are found by their first process having taken them in.
  */
-async function hangUp(host: Host, id: string, { child }: Door): Promise<void> {
-  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  const pids = await readGroupPids(host.groups, id);
-  const processes = await readProcesses(pids);
-  for (const leader of findSessionLeaders(processes, child.pid)) {
+async function hangUp(host: Host, id: string, { child, holder }: Door): Promise<void> {
+  const processes = await readProcesses(await readGroupPids(host.groups, id));
+  const isRunning = child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+  const leaders = isRunning ? findSessionLeaders(processes, child.pid) : [];
+  const orphans = processes.filter((stat) => stat.parent === holder.pid && isOfChannel(stat, holder));
+  for (const leader of [...leaders, ...orphans]) {
     for (const { pid } of findForeground(leader, processes)) sendSignal(pid, "SIGHUP");
   }
 }

@@ -20,8 +20,8 @@ export async function appendLog(path: string, text: string): Promise<void> {
 
 /** Reads the last `maxBytes`, from the beginning of a line; "" when there is none. */
 export async function readLogEnd(path: string, maxBytes: number): Promise<string> {
-  const bytes = await readEnd(path, maxBytes);
-  const isWhole = bytes.length < maxBytes;
+  const bytes = await readEnd(path, maxBytes + 1); // one more, which may be the end of the line before
+  const isWhole = bytes.length <= maxBytes;
   return (isWhole ? bytes : fromLine(bytes)).toString("utf8");
 }
 

@@ -20,7 +20,7 @@ import type { Place } from "./layout.ts";
 import { prepareMounts } from "./prepare.ts";
 import { dropWords, enterWords } from "./privileges.ts";
 import { sendSignal } from "./processes.ts";
-import { collect, MACHINE_ENV } from "./program.ts";
+import { asError, collect, MACHINE_ENV } from "./program.ts";
 import type { ProgramEnd } from "./program.ts";
 import { writePrivate } from "./skeleton.ts";
 import { removeState } from "./stored.ts";
@@ -118,7 +118,7 @@ async function untilEnd(
     const giveUp = () => {
       stop();
       for (const pipe of pipes) pipe.destroy(); // something in the background may hold the other end for ever
-      reject(signal.reason instanceof Error ? signal.reason : new Error("Cannot finish a command: it was given up"));
+      reject(asError(signal.reason));
     };
     if (signal.aborted) giveUp();
     else signal.addEventListener("abort", giveUp, { once: true });

@@ -33,7 +33,7 @@ export interface ProgramEnd {
 /**
  * Runs a program to its end; killed when `signal` aborts.
  *
- * @returns exit code 128 + n when signal n ended it, 127 when it cannot be started
+ * @returns exit code 128 when a signal ended it, 127 when it cannot be started
  */
 export async function runProgram(
   argv: readonly string[],
@@ -51,10 +51,17 @@ export async function runProgram(
       if (signal?.aborted === true) reject(error);
       else resolve({ exitCode: 127, stdout: "", stderr: error.message });
     });
+    // No error comes of an abort when the program has just ended by itself.
     child.on("close", (code) => {
-      if (signal?.aborted !== true) resolve({ exitCode: code ?? 128, stdout: stdout(), stderr: stderr() });
+      if (signal?.aborted === true) reject(asError(signal.reason));
+      else resolve({ exitCode: code ?? 128, stdout: stdout(), stderr: stderr() });
     });
   });
+}
+
+/** What an operation that was given up rejects with. */
+export function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error("Cannot go on: it was given up", { cause: reason });
 }
 
 /** Runs a program that has to succeed. */
