@@ -59,9 +59,11 @@ export class SessionChannel {
   /** Takes a channel request; `reader` stands behind the request's name. */
   takeRequest(name: string, reader: WireReader): void {
     const wantsReply = reader.boolean();
-    const isTaken = this.#accept(name, reader);
+    const isTaken = this.#accept(name);
     if (wantsReply) this.#sendBare(isTaken ? message.channelSuccess : message.channelFailure);
-    if (isTaken && (name === "exec" || name === "shell")) this.#start(name === "exec" ? reader.text() : "help");
+    if (!isTaken) return;
+    if (name === "exec" || name === "shell") this.#start(name === "exec" ? reader.text() : "help");
+    else if (name === "subsystem") this.#refuse(reader.text());
   }
 
   /** Ends the command, if one runs, and the channel. */
@@ -72,7 +74,7 @@ export class SessionChannel {
     this.#sendBare(message.channelClose);
   }
 
-  #accept(name: string, reader: WireReader): boolean {
+  #accept(name: string): boolean {
     switch (name) {
       case "pty-req":
         this.#hasTerminal = true;
@@ -82,14 +84,8 @@ export class SessionChannel {
         return true;
       case "exec":
       case "shell":
-        return !this.#isRunning;
       case "subsystem":
-        // Said where a person sees it: a bare failure makes `sftp` print nothing but "Connection closed".
-        this.#write(
-          `the lobby has no ${JSON.stringify(reader.text().slice(0, 40))}; use an environment's login\n`,
-          true,
-        );
-        return false;
+        return !this.#isRunning;
       default:
         return false;
     }
@@ -109,6 +105,16 @@ export class SessionChannel {
       this.#exitStatus = status;
       this.#flush();
     });
+  }
+
+  /** Ends like a command that failed: after a bare failure `sftp` would not print what was said before it. */
+  #refuse(subsystem: string): void {
+    this.#isRunning = true;
+    this.#exitStatus = 1;
+    this.#write(
+      `slipway: the lobby has no ${JSON.stringify(subsystem.slice(0, 40))}; use an environment's login\n`,
+      true,
+    );
   }
 
   #write(text: string, isError: boolean): void {
