@@ -10,7 +10,6 @@ import type { Context } from "./context.ts";
 import { envOf, type SessionName } from "./definition.ts";
 import type { Entry } from "./entries.ts";
 import { runStep } from "./lifecycle.ts";
-import type { Report } from "./shared-work.ts";
 
 export interface OpenEnvironment {
   readonly id: string;
@@ -38,7 +37,7 @@ export interface MakeOpenOptions {
   readonly entry: Entry;
   readonly live: Live;
   /** Brings it up again, or joins whoever does. */
-  readonly bring: (report: Report, signal: AbortSignal) => Promise<Live>;
+  readonly bring: (signal: AbortSignal) => Promise<Live>;
 }
 
 /** Makes the handle of an environment that is live. */
@@ -89,7 +88,7 @@ async function connectOrWake(
     // Its first process died, and this is how we learn of it.
     log.warn("environment.died", { environment: entry.id, err: error });
     if (entry.live === live) entry.live = undefined;
-    return connect(entry.live ?? (await bring(() => undefined, signal)));
+    return connect(entry.live ?? (await bring(signal)));
   }
 }
 

@@ -44,11 +44,11 @@ export async function openTarget(
     await unlessAborted(entry.exclusive, signal);
     return openTarget(context, entries, { person, target: withoutRecord(target), report }, signal);
   }
-  const bring = async (reporting: Report, until: AbortSignal): Promise<Live> => {
+  const bring = async (until: AbortSignal): Promise<Live> => {
     while (entry.exclusive !== undefined) await unlessAborted(entry.exclusive, until);
-    return (entry.opening ?? startOpening(context, entry, target.resolvedAt)).join(reporting, until);
+    return (entry.opening ?? startOpening(context, entry, target.resolvedAt)).join(report, until);
   };
-  const live = entry.live ?? (await bring(report, signal).catch(unlessGone));
+  const live = entry.live ?? (await bring(signal).catch(unlessGone));
   if (live === undefined) {
     entries.forget(record.id);
     return openTarget(context, entries, { person, target: withoutRecord(target), report }, signal);
