@@ -57,6 +57,7 @@ export interface TestService extends AsyncDisposable {
   readonly httpPort: number;
   /** Process id of the service that runs now. */
   readonly pid: number;
+  readonly isUp: boolean;
   /** Finds a person. */
   as(name: string): Client;
   /** Runs `slip` on the state folder, with the settings file where the command takes one. @returns standard output */
@@ -117,6 +118,9 @@ async function open(folder: string, options: ServiceOptions): Promise<TestServic
     knownHosts: paths.knownHosts,
     get pid() {
       return runner.pid();
+    },
+    get isUp() {
+      return runner.isUp();
     },
     slip: (...words) => mustRun([process.execPath, PROGRAM, ...words], { env: paths.env, cwd: folder }),
     pinHostKeys: async () => {
