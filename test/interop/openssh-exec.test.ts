@@ -139,6 +139,11 @@ test("ssh finds the variables that say whose session this is and where", async (
   expect(found).toMatchObject({
     SLIPWAY_LOGIN: "hello-main",
     SLIPWAY_PERSON: "ada",
+    SLIPWAY_REPOSITORY: "hello",
+    SLIPWAY_BRANCH: "main",
+    SLIPWAY_ENVIRONMENT: expect.stringMatching(/^[a-z0-9]{16}$/) as unknown,
+    SLIPWAY_SESSION: expect.stringMatching(/^s-[a-z0-9]{8}$/) as unknown,
+    GIT_COMMITTER_NAME: "ada",
     GIT_AUTHOR_NAME: "ada",
     GIT_AUTHOR_EMAIL: "ada@localhost",
     GREETING: "Hello",
