@@ -6,14 +6,14 @@ test("cliPage() words a command with its usage, options and examples, and a lobb
   const page = cliPage(
     [
       {
-        name: "serve",
+        name: "slip serve",
         args: [],
         summary: "run the service",
         options: { settings: { type: "string", value: "file", summary: "the settings" } },
         examples: ["slip serve"],
       },
     ],
-    [{ name: "rm", args: ["login"], summary: "remove one", options: {}, run: async () => {} }],
+    [{ name: "rm", args: ["login"], summary: "remove one", options: {} }],
   );
   expect(page.slice(page.indexOf("## slip"))).toBe(`## slip
 

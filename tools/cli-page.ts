@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { usageOf, type CommandSpec } from "../src/cli/commands.ts";
-import { lobbyUsageOf, type LobbyCommand } from "../src/gateway/lobby/commands.ts";
+import { optionUsage, usageOf, type CommandShape } from "../src/base/command-line.ts";
+import type { CommandSpec } from "../src/cli/commands.ts";
 
 const HEAD = `# Commands
 
@@ -13,23 +13,19 @@ Standard output is the product, standard error everything else; exit codes are i
 
 `;
 
-type Options = Readonly<Record<string, { readonly value?: string; readonly summary: string }>>;
-
-function section(usage: string, summary: string, options: Options): string {
-  const rows = Object.entries(options).map(
-    ([key, option]) => `- \`--${key}${option.value === undefined ? "" : ` <${option.value}>`}\`: ${option.summary}\n`,
+function section(prefix: string, shape: CommandShape): string {
+  const rows = Object.entries(shape.options).map(
+    ([name, option]) => `- \`${optionUsage(name, option)}\`: ${option.summary}\n`,
   );
-  return `### \`${usage}\`\n\n${summary}\n${rows.length === 0 ? "" : `\n${rows.join("")}`}`;
+  return `### \`${prefix}${usageOf(shape)}\`\n\n${shape.summary}\n${rows.length === 0 ? "" : `\n${rows.join("")}`}`;
 }
 
 /** Words the page. */
-export function cliPage(commands: readonly CommandSpec[], lobby: readonly LobbyCommand[]): string {
+export function cliPage(commands: readonly CommandSpec[], lobby: readonly CommandShape[]): string {
   const own = commands.map((spec) => {
     const examples = spec.examples.map((example) => `$ ${example}\n`).join("");
-    return `${section(usageOf(spec), spec.summary, spec.options)}\n\`\`\`console\n${examples}\`\`\`\n`;
+    return `${section("", spec)}\n\`\`\`console\n${examples}\`\`\`\n`;
   });
-  const lobbied = lobby.map((command) =>
-    section(`ssh slip@host ${lobbyUsageOf(command)}`, command.summary, command.options),
-  );
+  const lobbied = lobby.map((shape) => section("ssh slip@host ", shape));
   return `${HEAD}## slip\n\n${own.join("\n")}\n## The lobby\n\n${lobbied.join("\n")}`;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Invocation } from "../cli/commands.ts";
+import type { Invocation } from "../base/command-line.ts";
 import { Fault } from "../base/fault.ts";
 import { verifyAudit } from "../gateway/audit/verify-audit.ts";
 import { makeSigningKey, lineOf } from "../ssh/private-keys.ts";

@@ -7,7 +7,8 @@
 import { makeClock } from "../base/clock.ts";
 import { makeLog, type LogLevel } from "../base/log.ts";
 import { Fault } from "../base/fault.ts";
-import { helpText, readInvocation, type Invocation } from "../cli/commands.ts";
+import type { Invocation } from "../base/command-line.ts";
+import { helpText, readInvocation } from "../cli/commands.ts";
 import { openDirectory } from "../forge/directory.ts";
 import { dirname } from "node:path";
 import { listHostKeys, rotateHostKeys, verifyAuditLog } from "./key-commands.ts";
@@ -26,18 +27,18 @@ async function run(words: readonly string[]): Promise<void> {
   const { name, ...call } = readInvocation(words);
   const state = stateFolder(process.env, process.cwd());
   switch (name) {
-    case "serve":
+    case "slip serve":
       return serve(call);
-    case "check":
+    case "slip check":
       return check(call);
-    case "hostkey list":
+    case "slip hostkey list":
       listHostKeys(state, call, print);
       return;
-    case "hostkey rotate":
+    case "slip hostkey rotate":
       return rotateHostKeys(state, call, print);
-    case "audit verify":
+    case "slip audit verify":
       return verifyAuditLog(state, call, print);
-    case "help":
+    case "slip help":
       print(helpText(call.args));
       return;
     default:

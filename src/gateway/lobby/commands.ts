@@ -5,7 +5,15 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
+import {
+  JSON_OPTION,
+  readWords,
+  usageOf,
+  wrongUsage,
+  type CommandShape,
+  type Invocation,
+  type OptionSpec,
+} from "../../base/command-line.ts";
 import { Fault } from "../../base/fault.ts";
 import type { EnvironmentRow, SessionRow } from "../../wire/lobby.ts";
 import type { Person } from "../ports.ts";
@@ -33,11 +41,8 @@ export interface LobbyEnvironments {
 }
 
 /** One call of a command. */
-export interface Call {
+export interface Call extends Invocation {
   readonly person: Person;
-  /** Arguments that are no options, as many as the usage names. */
-  readonly args: readonly string[];
-  readonly options: Readonly<Record<string, string | boolean | undefined>>;
   readonly environments: LobbyEnvironments;
   readonly sessions: Sessions;
   /** Writes to standard output; a line end is added. */
@@ -47,23 +52,11 @@ export interface Call {
   readonly signal: AbortSignal;
 }
 
-interface Option {
-  readonly type: "boolean" | "string";
-  readonly summary: string;
-  readonly value?: string;
-}
-
-export interface LobbyCommand {
-  readonly name: string;
-  /** Names of the arguments, all of them required. */
-  readonly args: readonly string[];
-  readonly summary: string;
-  readonly options: Readonly<Record<string, Option>>;
+export interface LobbyCommand extends CommandShape {
   run(call: Call): Promise<void>;
 }
 
-const JSON_OPTION: Option = { type: "boolean", summary: "print JSON" };
-const PERSON_OPTION: Option = { type: "string", value: "name", summary: "of this person (administrators)" };
+const PERSON_OPTION: OptionSpec = { type: "string", value: "name", summary: "of this person (administrators)" };
 
 /** Everything the lobby can do, in the order of the help. */
 export const lobbyCommands: readonly LobbyCommand[] = [
@@ -169,7 +162,7 @@ export const lobbyCommands: readonly LobbyCommand[] = [
         {
           commands: lobbyCommands.map((command) => ({
             name: command.name,
-            usage: lobbyUsageOf(command),
+            usage: usageOf(command),
             summary: command.summary,
           })),
         },
@@ -223,37 +216,16 @@ function printOne(call: Call, value: unknown, text: string): void {
 }
 
 /** Reads the words of a command line. @throws {Fault} `usage.wrong` */
-export function readCommand(words: readonly string[]): { command: LobbyCommand } & Pick<Call, "args" | "options"> {
+export function readCommand(words: readonly string[]): { command: LobbyCommand } & Invocation {
   const [name = "help", ...rest] = words;
   const command = lobbyCommands.find((candidate) => candidate.name === name);
-  if (command === undefined) throw wrong(`there is no command ${JSON.stringify(name)}; "help" lists them`);
-  const options = Object.fromEntries(Object.entries(command.options).map(([key, { type }]) => [key, { type }]));
-  try {
-    const parsed = parseArgs({ args: [...rest], options, allowPositionals: true, strict: true });
-    if (parsed.positionals.length !== command.args.length) throw wrong(`usage: ${lobbyUsageOf(command)}`);
-    return { command, args: parsed.positionals, options: parsed.values };
-  } catch (error) {
-    if (error instanceof Fault) throw error;
-    throw wrong(`usage: ${lobbyUsageOf(command)}`);
-  }
-}
-
-function wrong(told: string): Fault {
-  return new Fault("usage.wrong", `Cannot run a lobby command: ${told}`, { told });
-}
-
-/** Words how a command is called. */
-export function lobbyUsageOf(command: LobbyCommand): string {
-  const args = command.args.map((arg) => `<${arg}>`);
-  const options = Object.entries(command.options).map(([key, { value }]) =>
-    value === undefined ? `[--${key}]` : `[--${key} <${value}>]`,
-  );
-  return [command.name, ...args, ...options].join(" ");
+  if (command === undefined) throw wrongUsage(`there is no command ${JSON.stringify(name)}; "help" lists them`);
+  return { command, ...readWords(command, rest) };
 }
 
 function helpText(): string {
   const lines = lobbyCommands.flatMap((command) => [
-    `  ${lobbyUsageOf(command)}`,
+    `  ${usageOf(command)}`,
     `      ${command.summary}`,
     ...Object.entries(command.options)
       .filter(([key]) => key !== "json")

@@ -120,7 +120,7 @@ test("the lobby returns carriage only to a terminal", async () => {
 test.each([
   ["nope", 'slipway: there is no command "nope"; "help" lists them\n'],
   ["rm", "slipway: usage: rm <login> [--force] [--person <name>] [--json]\n"],
-  ["ls --bogus", "slipway: usage: ls [--all] [--json]\n"],
+  ["ls --bogus", "slipway: Unknown option '--bogus'; usage: ls [--all] [--json]\n"],
   ["'open", "slipway: the command cannot be read: the ' is not closed\n"],
 ])("the lobby refuses %j with exit code 2", async (line, stderr) => {
   expect(await call(line)).toMatchObject({ stderr, status: 2 });
