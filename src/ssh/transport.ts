@@ -65,8 +65,10 @@ const PACKET_BYTES = 256 * 1_024;
 const STRANGER_EXCHANGES = 3;
 /** An exchange that takes longer is given up, in milliseconds (guess: slow links need seconds). */
 const EXCHANGE_MS = 60_000;
-/** Messages kept while the peer takes its time over an exchange, in bytes (guess: our users stop far earlier). */
-const HELD_BYTES = 4 * 1_024 * 1_024;
+/** Input taken while paused because an exchange waits behind it (guess: what is under way on a fast long line). */
+const PAUSED_BYTES = 4 * 1_024 * 1_024;
+/** Messages kept while the peer takes its time over an exchange, in bytes; more than another's `PAUSED_BYTES`. */
+const HELD_BYTES = 8 * 1_024 * 1_024;
 /** After this much on CTR with HMAC, a peer that also has GCM is moved to it: docs/decisions/0005. */
 const UPGRADE_BYTES = 1_024 * 1_024;
 /** How long the last bytes may take to leave, in milliseconds (guess). */
@@ -87,6 +89,10 @@ export class Transport {
   #heldBytes = 0;
   #isTrusted = false;
   #isReady = false;
+  #isPaused = false;
+  #bytesWhilePaused = 0;
+  /** Keys are to be renewed once no longer paused. */
+  #isDue = false;
   #strangerExchanges = 0;
   #stopWaiting: (() => void) | undefined;
   #ending: Ending | undefined;
@@ -100,11 +106,13 @@ export class Transport {
     this.#packets = new PacketStream(options.stream, STRANGER_PACKET_BYTES, {
       identify: (input) => this.#identify(input),
       packet: (body, sequence) => {
+        if (this.#isPaused) this.#bytesWhilePaused += body.length;
         this.#dispatch(payloadOf(body), body, sequence);
       },
       turnEnded: () => {
         this.#renewUsedKeys();
         this.#upgrade();
+        if (this.#isPaused) this.#steer();
       },
       failed: (error) => {
         this.#fail(error);
@@ -179,18 +187,27 @@ export class Transport {
     }
   }
 
-  /** Takes no more input until `resume`; what was read already still comes. */
+  /**
+   * Takes no more input until `resume`; what was read already still comes. While keys are exchanged a little more does:
+   * two transports that feed each other would otherwise wait for ever, each paused until the other's exchange is over.
+   */
   pause(): void {
-    this.#packets.pause();
+    this.#isPaused = true;
+    this.#steer();
   }
 
   resume(): void {
-    this.#packets.resume();
+    this.#isPaused = false;
+    this.#bytesWhilePaused = 0;
+    this.#steer();
+    if (this.#isDue) this.rekey();
   }
 
-  /** Renews the keys now. */
+  /** Renews the keys now, or on `resume`: nothing of an exchange could be read before. */
   rekey(): void {
-    if (this.#isReady && this.#ending === undefined) this.#startExchange();
+    if (!this.#isReady || this.#ending !== undefined) return;
+    this.#isDue = this.#isPaused;
+    if (!this.#isPaused) this.#startExchange();
   }
 
   /** Ends the connection with a DISCONNECT that says `text`. `reason` is one of RFC 4253 section 11.1. */
@@ -205,6 +222,12 @@ export class Transport {
   destroy(text: string): void {
     this.#finish({ by: "us", text });
     this.#packets.destroy();
+  }
+
+  #steer(): void {
+    const mustRead = this.#kex?.isRunning === true && this.#bytesWhilePaused < PAUSED_BYTES;
+    if (this.#isPaused && !mustRead) this.#packets.pause();
+    else this.#packets.resume();
   }
 
   #hold(payload: Buffer): void {
@@ -269,7 +292,8 @@ export class Transport {
 
   /** Moves bulk to the faster cipher. */
   #upgrade(): void {
-    if (this.#packets.bytesSinceKeys >= UPGRADE_BYTES && this.#mayUpgrade()) this.#startExchange(GCM_NAMES);
+    if (this.#packets.bytesSinceKeys >= UPGRADE_BYTES && !this.#isPaused && this.#mayUpgrade())
+      this.#startExchange(GCM_NAMES);
   }
 
   #mayUpgrade(): boolean {
