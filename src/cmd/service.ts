@@ -66,7 +66,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const store = parts.use(await openStore(state.database, clock));
   const audit = parts.use(await openAudit(state.auditLog, clock, log));
   await ensureHostKey(state.hostKeys, "ed25519");
-  const hostKeys = watchSigningKeys(state.hostKeys);
+  const hostKeys = watchSigningKeys(state.hostKeys, log);
   const gatewayKey = makeSigningKey(await openGatewayKey(state.gatewayKey));
   const directory = await openDirectory(settings, dirname(options.settings.path));
   const stop = new AbortController();
@@ -195,15 +195,18 @@ function sandboxOptions(options: ServiceOptions, gatewayKey: SigningKey): Parame
   };
 }
 
-function watchSigningKeys(folder: string): () => readonly SigningKey[] {
+/** The host keys as they are now; those read last, where somebody has left a file that is none. */
+function watchSigningKeys(folder: string, log: Log): () => readonly SigningKey[] {
   const read = watchHostKeys(folder);
   let files = read();
   let keys = files.map((file) => makeSigningKey(file.key));
   return () => {
-    const now = read();
-    if (now !== files) {
+    try {
+      const now = read();
+      if (now !== files) keys = now.map((file) => makeSigningKey(file.key));
       files = now;
-      keys = now.map((file) => makeSigningKey(file.key));
+    } catch (error) {
+      log.error("hostkeys.unreadable", error);
     }
     return keys;
   };

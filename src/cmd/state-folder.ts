@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { mkdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { Fault } from "../base/fault.ts";
 
 export interface StateFolder {
   readonly path: string;
@@ -29,7 +30,16 @@ export function stateFolder(
   };
 }
 
-/** Makes the folder, closed to everybody else. */
-export function makeStateFolder(state: StateFolder): void {
-  mkdirSync(state.path, { recursive: true, mode: 0o700 });
+/** Makes the folder, closed to everybody else. @throws {Fault} `state.unwritable` when it cannot be made or written to */
+export function makeStateFolder({ path }: StateFolder): void {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    // Not `recursive`: below /proc Node would try for ever (26.10).
+    if (!existsSync(path)) mkdirSync(path, { mode: 0o700 });
+    if (!statSync(path).isDirectory()) throw new Error(`Cannot use ${path}: it is a file, needs a folder`);
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+  } catch (cause) {
+    const told = `the state folder ${path} cannot be used; SLIPWAY_HOME moves it`;
+    throw new Fault("state.unwritable", `Cannot keep state: ${told}`, { told, cause });
+  }
 }

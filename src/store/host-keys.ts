@@ -52,11 +52,12 @@ function writeKey(path: string, key: KeyObject): void {
   renameSync(temporary, path);
 }
 
-function readKey(path: string): KeyObject {
+/** @param otherwise what removing it would mean, where it cannot be restored */
+function readKey(path: string, otherwise: string): KeyObject {
   try {
     return createPrivateKey(readFileSync(path));
   } catch (cause) {
-    const text = `Cannot read the private key ${path}: it is damaged; restore it, or remove it and every client has to accept a new one`;
+    const text = `Cannot read the private key ${path}: it is damaged; restore it, or remove it and ${otherwise}`;
     throw new Fault("state.damaged", text, { told: text, cause });
   }
 }
@@ -71,7 +72,7 @@ export function readHostKeys(folder: string): HostKeyFile[] {
       if (type !== "ed25519" && type !== "rsa") return [];
       const path = join(folder, name);
       chmodSync(path, 0o600);
-      return [{ type, number: Number(match?.[2]), path, key: readKey(path) }];
+      return [{ type, number: Number(match?.[2]), path, key: readKey(path, "every client has to accept a new one") }];
     })
     .sort((a, b) => (a.type === b.type ? a.number - b.number : a.type === "ed25519" ? -1 : 1));
 }
@@ -129,5 +130,5 @@ export async function openGatewayKey(path: string): Promise<KeyObject> {
   } catch {
     writeKey(path, await makeKey("ed25519"));
   }
-  return readKey(path);
+  return readKey(path, "the next start makes another");
 }
