@@ -84,6 +84,7 @@ export async function readMachine(options: MachineOptions): Promise<Machine> {
   checkPaths(options);
   checkPrograms(options.root);
   const identity = readIdentity();
+  if (identity.mode === "user") await checkNamespaces(options.stateDir);
   const top = SYSTEM.filter((name) => existsSync(join(options.root, name)));
   const links = top.filter((name) => lstatSync(join(options.root, name)).isSymbolicLink());
   const overlay = await probeOverlay(options, identity);
@@ -140,6 +141,36 @@ function isExecutable(path: string): boolean {
 function readIdentity(): Identity {
   const [uid, gid] = [process.geteuid?.() ?? 0, process.getegid?.() ?? 0];
   return uid === 0 ? { mode: "root" } : { mode: "user", uid, gid };
+}
+
+/** Settings by which a machine forbids an ordinary user what environments need, each with the value that allows it. */
+const FORBIDDING = [
+  { name: "user.max_user_namespaces", forbids: (value: number) => value === 0, allows: "above 0" },
+  { name: "kernel.unprivileged_userns_clone", forbids: (value: number) => value === 0, allows: "1" },
+  { name: "kernel.apparmor_restrict_unprivileged_userns", forbids: (value: number) => value === 1, allows: "0" },
+];
+
+/**
+ * Tries what every start does as an ordinary user.
+ *
+ * @throws {Fault} `runtime.unable` saying which setting forbids it
+ */
+async function checkNamespaces(stateDir: string): Promise<void> {
+  const folder = join(stateDir, "probe/proc");
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const make = ["unshare", "--user", "--map-root-user", "--mount", "--uts", "--ipc", "--net", "--pid", "--fork"];
+  const { exitCode, stderr } = await runProgram([...make, "mount", "-t", "proc", "proc", folder]);
+  if (exitCode === 0) return;
+  const found = FORBIDDING.find(({ name, forbids }) => {
+    const text = readText(join("/proc/sys", name.replaceAll(".", "/"))).trim();
+    return text !== "" && forbids(Number(text));
+  });
+  const why =
+    found === undefined
+      ? `this kernel refuses it: ${stderr.trim()}`
+      : `sysctl ${found.name} forbids user namespaces, and ${found.allows} allows them`;
+  const told = `environments of an ordinary user cannot be made, ${why}`;
+  throw new Fault("runtime.unable", `Cannot make namespaces as an ordinary user: ${why}`, { told });
 }
 
 /** Tries an overlay of the root's `/etc` in passing namespaces. */

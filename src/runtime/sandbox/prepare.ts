@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { statSync, writeFileSync } from "node:fs";
+import { rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { EnvironmentSpec } from "../runtime.ts";
@@ -11,6 +11,7 @@ import { mirrorMount } from "./checkout.ts";
 import { groupMounts } from "./control-groups.ts";
 import type { Host } from "./host.ts";
 import type { Place } from "./layout.ts";
+import { listNames } from "./machine.ts";
 import { makeMountTable } from "./mount-table.ts";
 import { makeMountPoint } from "./skeleton.ts";
 
@@ -36,6 +37,8 @@ export function prepareMounts(
   const controlGroups = limited ? groupMounts(host.groups, place.id) : {};
   const points = [join("home", user), ...Object.keys(controlGroups).map((name) => join("sys/fs/cgroup", name))];
   for (const point of points) makeMountPoint(join(place.root, point), "folder");
+  for (const other of listNames(join(place.root, "home")))
+    if (other !== user) rmdirSync(join(place.root, "home", other));
   const isRoot = machine.identity.mode === "root";
   const table = makeMountTable({
     ...machine,

@@ -47,15 +47,26 @@ export function holderWords(identity: Identity, uid: number): string[] {
   return identity.mode === "root" ? dropTo(uid) : ["setpriv", ...NO_PRIVILEGES];
 }
 
-/** Words before any other program inside. */
+/**
+ * Words before any other program inside. An ordinary user's gets a user namespace of its own, where its number is what it
+ * is outside; the capabilities it has there for an instant are what it takes to give them up for good.
+ */
 export function dropWords(identity: Identity, uid: number): string[] {
-  return identity.mode === "root" ? dropTo(uid) : [...becomeWords(identity), "setpriv", ...NO_PRIVILEGES];
+  if (identity.mode === "root") return dropTo(uid);
+  const become = [
+    "unshare",
+    "--user",
+    `--map-user=${identity.uid}`,
+    `--map-group=${identity.gid}`,
+    "--keep-caps",
+    "--",
+  ];
+  return [...become, "setpriv", "--ambient-caps=-all", ...NO_PRIVILEGES];
 }
 
-/** Words by which the holder starts programs of the environment: nothing is left to drop, but root's name of an ordinary user. */
+/** Words by which the holder starts programs of the environment: a root's has nothing left to drop. */
 export function becomeWords(identity: Identity): string[] {
-  if (identity.mode === "root") return [];
-  return ["unshare", "--user", `--map-user=${identity.uid}`, `--map-group=${identity.gid}`, "--"];
+  return identity.mode === "root" ? [] : dropWords(identity, identity.uid);
 }
 
 function dropTo(uid: number): string[] {
