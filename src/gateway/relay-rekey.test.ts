@@ -41,11 +41,11 @@ async function openRelay(rekeyBytes: number): Promise<{ client: End; far: End; l
 }
 
 async function sendBulk(from: End, count: number, everyTurn: () => void): Promise<void> {
-  for (let at = 0; at < count && !from.transport.hasEnded; at++) {
+  for (let at = 0; at < count; at++) {
     const bytes = Buffer.alloc(30_000);
     bytes.writeUInt32BE(at);
     from.transport.send(new WireWriter().byte(message.channelData).uint32(0).string(bytes).done());
-    while (from.transport.isFull && !from.transport.hasEnded) {
+    while (from.transport.isFull && from.told.endings.length === 0) {
       everyTurn();
       await turn();
     }

@@ -53,3 +53,8 @@ export const disconnectReason = {
 
 /** RFC 4254 section 5.1. */
 export const openFailure = { prohibited: 1, connectFailed: 2, unknownType: 3, resourceShortage: 4 } as const;
+
+/** Says whether a message is of the authentication or the connection protocol (RFC 4250 section 4.1.2). */
+export function isForHandler(number: number): boolean {
+  return number >= message.userauthRequest && number < 128;
+}

@@ -11,13 +11,14 @@
 import type { Duplex } from "node:stream";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
-import { ciphers, makeBody, payloadOf, violated, type Opener, type Sealer } from "./ciphers.ts";
+import { makeBody, payloadOf, violated, type Opener, type Sealer } from "./ciphers.ts";
 import { writeExtInfo } from "./ext-info.ts";
+import { canMoveToGcm, gcmNames } from "./gcm.ts";
 import { ourIdentification, readIdentification } from "./identification.ts";
 import { KeyExchange, type KexRole } from "./key-exchange.ts";
 import { release } from "./memory.ts";
 import type { Agreement } from "./negotiate.ts";
-import { disconnectReason, message } from "./numbers.ts";
+import { disconnectReason, isForHandler, message } from "./numbers.ts";
 import { PacketStream } from "./packet-stream.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
@@ -74,14 +75,11 @@ const UPGRADE_BYTES = 1_024 * 1_024;
 /** How long the last bytes may take to leave, in milliseconds (guess). */
 const LINGER_MS = 2_000;
 
-const GCM_NAMES = [...ciphers].filter(([, spec]) => spec.mode === "gcm").map(([name]) => name);
-
 export class Transport {
   readonly #options: TransportOptions;
   readonly #packets: PacketStream;
   readonly #handler: TransportHandler;
   readonly #isServer: boolean;
-  readonly #cancelTimers: (() => void)[] = [];
 
   #kex: KeyExchange | undefined;
   #agreement: Agreement | undefined;
@@ -95,6 +93,7 @@ export class Transport {
   #isDue = false;
   #strangerExchanges = 0;
   #stopWaiting: (() => void) | undefined;
+  #stopAging: (() => void) | undefined;
   #ending: Ending | undefined;
   /** The peer's identification line, once it came. */
   peerIdentification = "";
@@ -292,18 +291,10 @@ export class Transport {
 
   /** Moves bulk to the faster cipher. */
   #upgrade(): void {
-    if (this.#packets.bytesSinceKeys >= UPGRADE_BYTES && !this.#isPaused && this.#mayUpgrade())
-      this.#startExchange(GCM_NAMES);
-  }
-
-  #mayUpgrade(): boolean {
-    const proposal = this.#kex?.peerProposal;
-    if (!this.#isServer || !this.#isTrusted || proposal === undefined || this.hasEnded) return false;
-    const hasGcm = (names: readonly string[]): boolean => names.some((name) => GCM_NAMES.includes(name));
-    const usesGcm = hasGcm([this.agreement.cipherToServer]) && hasGcm([this.agreement.cipherToClient]);
-    // Only OpenSSH: it is known to take a new exchange at any moment.
-    if (usesGcm || !this.peerIdentification.startsWith("SSH-2.0-OpenSSH_")) return false;
-    return hasGcm(proposal.cipherToServer) && hasGcm(proposal.cipherToClient);
+    if (this.#packets.bytesSinceKeys < UPGRADE_BYTES || !this.#isServer || !this.#isTrusted) return;
+    const offered = this.#kex?.peerProposal;
+    if (offered === undefined || this.#isPaused || this.hasEnded) return;
+    if (canMoveToGcm(this.peerIdentification, offered, this.agreement)) this.#startExchange(gcmNames);
   }
 
   #startSealing(sealer: Sealer, agreement: Agreement): void {
@@ -334,13 +325,10 @@ export class Transport {
   }
 
   #keepKeysYoung(): void {
-    const rekeyMs = this.#options.rekeyMs ?? 3_600_000;
-    const cancel = this.#options.clock.after(rekeyMs, () => {
+    this.#stopAging = this.#options.clock.after(this.#options.rekeyMs ?? 3_600_000, () => {
       this.rekey();
-      this.#cancelTimers.length = 0;
       this.#keepKeysYoung();
     });
-    this.#cancelTimers.push(cancel);
   }
 
   #dispatch(payload: Buffer, body: Buffer, sequence: number): void {
@@ -399,7 +387,7 @@ export class Transport {
     if (this.#ending !== undefined) return;
     this.#ending = ending;
     this.#stopWaiting?.();
-    for (const cancel of this.#cancelTimers) cancel();
+    this.#stopAging?.();
     this.#held = [];
     this.#packets.end();
     const cancel = this.#options.clock.after(LINGER_MS, () => {
@@ -408,9 +396,4 @@ export class Transport {
     this.#packets.onceClosed(cancel);
     this.#handler.ended(ending);
   }
-}
-
-/** Numbers of the authentication and connection protocols (RFC 4250 section 4.1.2). */
-function isForHandler(number: number): boolean {
-  return number >= message.userauthRequest && number < 128;
 }
