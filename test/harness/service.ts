@@ -137,6 +137,7 @@ async function open(folder: string, options: ServiceOptions): Promise<TestServic
       const admin = as(names[0] ?? "");
       const traces = (ids: readonly string[]): Traces => ({ folder, firstUid, uidCount: UID_COUNT, environments: ids });
       const complaints = await takeDown({ runner, admin, traces, state: paths.state });
+      complaints.push(...readdirSync(paths.temporary).map((name) => `temporary file ${name}`));
       if (options.mayLogErrors !== true) complaints.push(...errorsIn(runner.log()));
       rmSync(folder, { recursive: true, force: true });
       if (complaints.length > 0)

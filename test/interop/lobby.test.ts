@@ -82,7 +82,7 @@ test.for([
   { words: ["log", "hello-absent"], exitCode: 1, told: "slipway: there is no environment hello-absent" },
   { words: ["kill", "s-nowhere1"], exitCode: 1, told: 'slipway: there is no session "s-nowhere1"; "who" lists them' },
   { words: ["lss"], exitCode: 2, told: 'slipway: there is no command "lss"; "help" lists them' },
-  { words: ["ls", "--frobnicate"], exitCode: 2, told: "slipway: usage: ls [--all] [--json]" },
+  { words: ["ls", "--frobnicate"], exitCode: 2, told: "; usage: ls [--all] [--json]" },
   { words: ["'ls"], exitCode: 2, told: "slipway: the command cannot be read: the ' is not closed" },
 ])("$words.0 $words.1 $words.2 is refused with $exitCode: $told", async ({ words, exitCode, told }) => {
   const ended = await service()

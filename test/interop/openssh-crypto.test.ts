@@ -16,7 +16,7 @@ import { useService } from "./use-service.ts";
 const KEY_TYPES: readonly KeyType[] = ["ed25519", "ecdsa-256", "ecdsa-384", "ecdsa-521", "rsa-2048", "rsa-3072"];
 const KEX = ["mlkem768x25519-sha256", "curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256"];
 const HOST_KEYS = ["ssh-ed25519", "rsa-sha2-512", "rsa-sha2-256"];
-const CIPHERS = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr"];
+const CIPHERS = ["aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes256-ctr", "aes128-ctr"];
 const MACS = ["hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256"];
 
 const service = useService({ people: { ada: { keyTypes: KEY_TYPES }, bob: {} } });
@@ -48,6 +48,16 @@ test.for(KEX.flatMap((kex) => HOST_KEYS.map((hostKey) => ({ kex, hostKey }))))(
     expect(ended.stderr).toContain(`kex: host key algorithm: ${hostKey}\r\n`);
   },
 );
+
+test.for([
+  { what: "key exchange method", option: "KexAlgorithms=diffie-hellman-group14-sha256", offer: KEX.join(",") },
+  { what: "host key type", option: "HostKeyAlgorithms=ecdsa-sha2-nistp256", offer: HOST_KEYS.join(",") },
+  { what: "cipher", option: "Ciphers=chacha20-poly1305@openssh.com", offer: CIPHERS.join(",") },
+])("ssh without a $what in common is told what there is", async ({ what, option, offer }) => {
+  const ended = await service().as("ada").ssh(["-o", option, MAIN, "true"]);
+  expect(ended.exitCode).toBe(255);
+  expect(ended.stderr).toContain(`no matching ${what} found. Their offer: ${offer}`);
+});
 
 const SUITES = CIPHERS.flatMap((cipher) =>
   (cipher.includes("gcm") ? ["<implicit>"] : MACS).map((mac) => ({ cipher, mac })),

@@ -156,3 +156,19 @@ test("ssh gives a service of the definition its output over the loopback of the 
   const ended = await service().as("ada").ssh([MAIN, fetchPage]);
   expect(ended.stdout).toContain("<h1>Hello from an environment of your own</h1>");
 });
+
+test("ssh -C and -X are served without compression and X11, and say so where that matters", async () => {
+  const ended = await service()
+    .as("ada")
+    .ssh(["-C", "-X", MAIN, 'echo "<$DISPLAY>"'], { env: { DISPLAY: "127.0.0.1:10" } });
+  expect(ended).toMatchObject({ exitCode: 0, stdout: "<>\n" });
+  expect(ended.stderr).toContain("X11 forwarding request failed on channel 0");
+});
+
+test("ssh -o ServerAliveInterval has its questions answered while nothing else happens", async () => {
+  const options = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=1"];
+  const ended = await service()
+    .as("ada")
+    .ssh([...options, MAIN, "sleep 3.5; echo alive"]);
+  expect(ended).toMatchObject({ exitCode: 0, stdout: "alive\n", stderr: "" });
+});

@@ -66,7 +66,7 @@ test("ssh -t puts a command on a terminal", async () => {
 });
 
 test("ssh -tt puts a command on a terminal that the client itself has not", async () => {
-  const running = service().as("ada").startSsh(["-tt", MAIN, "tty; sleep 1000; echo rc=$?; exit 6"]);
+  const running = service().as("ada").startSsh(["-tt", MAIN, "sh -c 'tty; exec sleep 1000'; echo rc=$?; exit 6"]);
   await running.untilOutput(/^\/dev\/pts\/\d+\r\n/);
   running.stdin.write("\x03");
   expect(await running.ended).toMatchObject({ exitCode: 255, stdout: expect.not.stringContaining("rc=") as unknown });
