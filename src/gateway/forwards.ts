@@ -7,10 +7,17 @@
  */
 import { WireReader } from "../ssh/wire.ts";
 
+/** Ports and sockets one connection may have forwarded at once, granted by the far side or not (guess). */
+const FORWARDS_MAX = 1_024;
+
 export class Forwards {
   readonly #ports = new Map<number, number>();
   readonly #paths = new Set<string>();
   #hasAgent = false;
+
+  get isFull(): boolean {
+    return this.#ports.size + this.#paths.size >= FORWARDS_MAX;
+  }
 
   askAgent(): void {
     this.#hasAgent = true;

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Target } from "../policy/forward.ts";
+import type { Target, Verdict } from "../policy/forward.ts";
 import { Fault } from "../base/fault.ts";
 import { message } from "../ssh/numbers.ts";
 import { WireReader, WireWriter } from "../ssh/wire.ts";
@@ -99,7 +99,9 @@ export class GlobalRequests {
       : { type: name, host: reader.text(), port: reader.uint32() };
     const isCancel = name.startsWith("cancel-");
     if (!isCancel) {
-      const verdict = this.#options.judge(wanted);
+      const verdict: Verdict = this.#options.forwards.isFull
+        ? { allowed: false, reason: "this connection has too many forwards" }
+        : this.#options.judge(wanted);
       this.#options.onOpened(wanted, verdict);
       if (!verdict.allowed) {
         this.#explain(verdict.reason);
