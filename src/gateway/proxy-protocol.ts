@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Socket } from "node:net";
+import { isIP, type Socket } from "node:net";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
 
@@ -48,9 +48,10 @@ function readV1(input: Buffer): ProxyHeader | undefined {
   const line = input.toString("latin1", 0, end);
   const length = end + 2;
   if (line.startsWith("PROXY UNKNOWN")) return { from: undefined, length };
-  const match = /^PROXY TCP[46] ([0-9a-fA-F.:]{2,45}) [0-9a-fA-F.:]{2,45} \d{1,5} \d{1,5}$/.exec(line);
-  if (match?.[1] === undefined) throw refused(JSON.stringify(line.slice(0, V1_MAX_BYTES)));
-  return { from: match[1], length };
+  const [, version = "", from = ""] =
+    /^PROXY TCP([46]) ([0-9a-fA-F.:]{2,45}) [0-9a-fA-F.:]{2,45} \d{1,5} \d{1,5}$/.exec(line) ?? [];
+  if (version === "" || isIP(from) !== Number(version)) throw refused(JSON.stringify(line.slice(0, V1_MAX_BYTES)));
+  return { from, length };
 }
 
 function readV2(input: Buffer): ProxyHeader | undefined {
@@ -98,11 +99,12 @@ export async function takeProxyHeader(socket: Socket, clock: Clock, waitMs: numb
   const cancel = clock.after(waitMs, () => {
     reject(refused(`it did not come within ${waitMs} ms`));
   });
-  socket.on("data", onData).on("close", onClose).on("error", onClose);
+  // A half-open socket that has ended does not close by itself.
+  socket.on("data", onData).on("end", onClose).on("close", onClose).on("error", onClose);
   try {
     return await promise;
   } finally {
     cancel();
-    socket.off("data", onData).off("close", onClose).off("error", onClose);
+    socket.off("data", onData).off("end", onClose).off("close", onClose).off("error", onClose);
   }
 }

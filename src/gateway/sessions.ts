@@ -39,7 +39,7 @@ export function makeSessionId(): string {
 
 export class Sessions {
   readonly #byId = new Map<string, Session>();
-  #onEmpty: (() => void) | undefined;
+  #onEmpty: (() => void)[] = [];
 
   add(session: Session): void {
     this.#byId.set(session.id, session);
@@ -47,7 +47,7 @@ export class Sessions {
 
   remove(session: Session): void {
     this.#byId.delete(session.id);
-    if (this.#byId.size === 0) this.#onEmpty?.();
+    if (this.#byId.size === 0) for (const tell of this.#onEmpty.splice(0)) tell();
   }
 
   get count(): number {
@@ -77,7 +77,7 @@ export class Sessions {
   async untilEmpty(): Promise<void> {
     if (this.#byId.size === 0) return;
     await new Promise<void>((resolve) => {
-      this.#onEmpty = resolve;
+      this.#onEmpty.push(resolve);
     });
   }
 }
