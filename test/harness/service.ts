@@ -144,7 +144,12 @@ async function open(folder: string, options: ServiceOptions): Promise<TestServic
         throw new Error(`Cannot call this service gone in good order:\n${complaints.join("\n")}`);
     },
   };
-  await service.pinHostKeys();
+  try {
+    await service.pinHostKeys();
+  } catch (error) {
+    await runner.kill9();
+    throw error;
+  }
   return service;
 }
 

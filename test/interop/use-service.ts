@@ -17,13 +17,16 @@ const HOOK_MS = 60_000;
 /** Has a service for every test of this file. @returns a function to get it, in tests and hooks alone */
 export function useService(options: ServiceOptions = {}): () => TestService {
   const lacks = whyNoService();
+  let opening: Promise<TestService> | undefined;
   let service: TestService | undefined;
   const need = (): TestService => {
     if (service === undefined) throw new Error("Cannot use the service: it is not there yet");
     return service;
   };
   beforeAll(async () => {
-    if (lacks === undefined) service = await openTestService(options);
+    if (lacks !== undefined) return;
+    opening = openTestService(options);
+    service = await opening;
   }, HOOK_MS);
   beforeEach((ctx) => {
     if (lacks !== undefined) ctx.skip(lacks);
@@ -34,7 +37,8 @@ export function useService(options: ServiceOptions = {}): () => TestService {
     });
   });
   afterAll(async () => {
-    await service?.[Symbol.asyncDispose]();
+    // Also of one that came too late for the tests.
+    await (await opening?.catch(() => undefined))?.[Symbol.asyncDispose]();
   }, HOOK_MS);
   return need;
 }
