@@ -41,14 +41,14 @@ function startService(specs: readonly EnvironmentSpec[], words: readonly string[
 }
 
 test("an environment is whole or can be finished after SIGKILL at 20 random moments of all that is done to it", async () => {
-  const { between } = openSeeded("crash");
+  const seeded = openSeeded("crash");
   const spec = sandbox.makeSpec({ limits: { processCount: 100 } });
   const words = ["create", "start", "run", "connect", "unsaved", "sleep", "unsaved", "start", "destroy"];
   const survived: string[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     const service = startService([spec], words, "sleep 0.02");
     await service.untilOutput(/open/);
-    await sleep(between(0, 450));
+    await sleep(seeded.between(0, 450));
     service.kill("SIGKILL");
     await service.ended;
     survived.push(service.stdout().trim().split("\n").at(-1) ?? "");

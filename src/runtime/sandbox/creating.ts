@@ -49,7 +49,7 @@ async function fillWorkspace(host: Host, place: Place, spec: EnvironmentSpec, si
   mkdirSync(folder, { recursive: true });
   writeRepository(folder, source, refs);
   giveTree(place.workspacePart, spec.uid, host.machine);
-  writeEtc(place, makeEtcFiles(readEtcFacts(host, spec, "slipway")));
+  writeEtc(place, makeEtcFiles(readEtcFacts(host, spec, "slipway")), host.machine);
   const inside = `${WORKSPACE}/${source.repository}`;
   const commandText = makeCommandFile({
     command: { shell: FILL },

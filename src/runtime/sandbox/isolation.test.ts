@@ -212,7 +212,7 @@ test("a variable of a definition is loaded by no program that has privileges", a
     .filter((name) => {
       try {
         const isRoot = /^Uid:\t0\t/m.test(readFileSync(`/proc/${name}/status`, "utf8"));
-        return isRoot && /evil\.so/.test(readFileSync(`/proc/${name}/environ`, "latin1"));
+        return isRoot && readFileSync(`/proc/${name}/environ`, "latin1").includes("evil.so");
       } catch {
         return false;
       }

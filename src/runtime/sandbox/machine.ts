@@ -91,17 +91,42 @@ export async function readMachine(options: MachineOptions): Promise<Machine> {
   return {
     identity,
     root: options.root,
-    systemFolders: top
-      .filter((name) => !links.includes(name))
-      .map((name) => ({ name, path: join(options.root, name) })),
+    systemFolders: findSystemFolders(
+      options.root,
+      top.filter((name) => !links.includes(name)),
+      overlay,
+    ),
     systemLinks: links.map((name) => ({ name, target: readlinkSync(join(options.root, name)) })),
     overlay,
-    hidden: findHidden(options),
+    hidden: findHidden(options).map(({ path, isFolder }) => {
+      // Without layers the root's own /etc is seen elsewhere, through links.
+      return { isFolder, path: overlay === "refused" ? path.replace(/^etc\//, "opt/slipway/etc/") : path };
+    }),
     procMasks: PROC_MASKS.filter((name) => existsSync(join("/proc", name))),
     ttyGroup: identity.mode === "root" ? readTtyGroup(options.root) : undefined,
-    lacks:
-      overlay === "refused" ? ["no writable layer over /usr, /etc and /opt: this kernel refuses overlayfs here"] : [],
+    lacks: findLacks(identity, overlay),
   };
+}
+
+function findLacks(identity: Identity, overlay: Machine["overlay"]): string[] {
+  const lacks: string[] = [];
+  // Namespaces keep environments apart all the same; a fault of the kernel in them would find nothing behind.
+  if (identity.mode === "user") lacks.push("no user number for each environment: the service is not root");
+  if (overlay === "refused")
+    lacks.push("no layer of their own over /etc: overlayfs cannot be used for the state folder");
+  return lacks;
+}
+
+/** Real folders at the top of the root. Without layers nothing of ours can be put into /opt, so its parts are shown one by one. */
+function findSystemFolders(
+  root: string,
+  top: readonly string[],
+  overlay: Machine["overlay"],
+): Machine["systemFolders"] {
+  const inOpt = listNames(join(root, "opt")).filter((name) => name !== "slipway");
+  const names =
+    overlay === "refused" ? [...top.filter((name) => name !== "opt"), ...inOpt.map((name) => `opt/${name}`)] : top;
+  return names.map((name) => ({ name, path: join(root, name) })).filter(({ path }) => lstatSync(path).isDirectory());
 }
 
 function checkPaths({ stateDir, root }: MachineOptions): void {
@@ -189,7 +214,8 @@ async function probeOverlay({ stateDir, root }: MachineOptions, identity: Identi
 /** Paths of this machine that would be seen because they lie below a system folder of the root. */
 function findHidden({ root, stateDir, hiddenPaths }: MachineOptions): Machine["hidden"] {
   const secret = ["etc/ssh", "etc/sudoers.d", "etc/cron.d"].map((path) => join(root, path));
-  return [...secret, stateDir, ...hiddenPaths]
+  const ownCode = join(import.meta.dirname, "../../..");
+  return [...secret, stateDir, ownCode, ...hiddenPaths]
     .filter((path) => existsSync(path))
     .map((path) => ({ path: relative(root, path), isFolder: statSync(path).isDirectory() }))
     .filter(({ path }) => SYSTEM.includes(path.split("/")[0] ?? ""))

@@ -44,9 +44,9 @@ export function makeMountTable(facts: MountFacts): string {
   return [
     readOnly(place.root, place.root),
     ...facts.systemFolders.map((folder) => systemLine(facts, folder)),
-    ...facts.hidden.map(({ path, isFolder }) => line(isFolder ? place.empty : "/dev/null", at(path), "none", "bind")),
-    line(place.inside, at(INSIDE), "none", "bind,ro,nosuid,nodev"),
+    readOnly(place.inside, at(INSIDE)),
     ...Object.entries(facts.extras).map(([name, from]) => readOnly(from, at(join(INSIDE, name)))),
+    ...facts.hidden.map(({ path, isFolder }) => hide(place, at(path), isFolder)),
     writable(place.home, at(join("home", facts.user))),
     writable(facts.workspace, at(WORKSPACE)),
     writable(place.tmp, at("tmp")),
@@ -67,9 +67,14 @@ export function makeMountTable(facts: MountFacts): string {
 
 function systemLine({ place, overlay }: MountFacts, { name, path }: MountFacts["systemFolders"][number]): string {
   const to = join(place.root, name);
-  if (overlay === "refused") return readOnly(path, to);
+  // Without layers /etc is a folder of links that `skeleton.ts` makes.
+  if (overlay === "refused") return readOnly(name === "etc" ? join(place.upper, "etc") : path, to);
   const layers = `lowerdir=${path},upperdir=${join(place.upper, name)},workdir=${join(place.work, name)}`;
   return line("overlay", to, "overlay", `nosuid,nodev,${layers}${overlay === "userxattr" ? ",userxattr" : ""}`);
+}
+
+function hide(place: Place, path: string, isFolder: boolean): string {
+  return isFolder ? readOnly(place.empty, path) : line("/dev/null", path, "none", "bind");
 }
 
 function readOnly(from: string, to: string): string {

@@ -27,7 +27,9 @@ export function prepareMounts(
 ): void {
   const { machine } = host;
   const tools = Object.entries(host.tools).map(([name, path]) => [`bin/${name}`, path] as const);
+  const etc = machine.overlay === "refused" ? [["etc", join(machine.root, "etc")] as const] : [];
   const extras = Object.fromEntries([
+    ...etc,
     ...tools,
     [mirrorMount(spec.source.repository), join(spec.source.mirrorPath, "objects")],
   ]);

@@ -14,6 +14,7 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
+  readlinkSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -25,7 +26,7 @@ import { Fault } from "../../base/fault.ts";
 import { isUserName } from "./etc-files.ts";
 import type { EtcFiles } from "./etc-files.ts";
 import { makeHostKey } from "./host-key.ts";
-import { WORKSPACE } from "./layout.ts";
+import { INSIDE, WORKSPACE } from "./layout.ts";
 import type { Place } from "./layout.ts";
 import { listNames } from "./machine.ts";
 import type { Machine } from "./machine.ts";
@@ -100,12 +101,30 @@ export function writePrivate(path: string, text: string, owner: { uid: number; m
 }
 
 /** Writes the environment's own files of `/etc`. Not while it runs: a mounted overlay may not see them. */
-export function writeEtc(place: Place, files: EtcFiles): void {
+export function writeEtc(place: Place, files: EtcFiles, machine: Machine): void {
+  const etc = join(place.upper, "etc");
+  if (machine.overlay === "refused") {
+    rmSync(etc, { recursive: true, force: true });
+    linkEtc(etc, "", machine);
+  }
   for (const [name, text] of Object.entries(files)) {
-    const path = join(place.upper, "etc", name);
+    const path = join(etc, name);
     makeFolder(dirname(path), 0o755);
     rmSync(path, { force: true });
     writeFileSync(path, text, { mode: 0o644, flag: "wx" });
+  }
+}
+
+/** Without layers, fills `/etc` with links to the root's own, which is then seen at `INSIDE/etc`. */
+function linkEtc(etc: string, below: string, machine: Machine): void {
+  makeFolder(join(etc, below), 0o755);
+  const from = join(machine.root, "etc", below);
+  for (const entry of readdirSync(from, { withFileTypes: true })) {
+    const path = join(below, entry.name);
+    if (path === "profile.d")
+      linkEtc(etc, path, machine); // has a file of ours among the root's
+    else if (entry.isSymbolicLink()) link(readlinkSync(join(from, entry.name)), join(etc, path));
+    else link(join(INSIDE, "etc", path), join(etc, path));
   }
 }
 

@@ -63,7 +63,7 @@ async function prepareFiles(host: Host, place: Place, spec: EnvironmentSpec, sta
   checkUserName(start.user);
   makeSkeleton(place, host.machine, spec.uid);
   linkWorkspace(place, spec.source.repository, start.workspaceFolder);
-  writeEtc(place, makeEtcFiles(readEtcFacts(host, spec, start.user)));
+  writeEtc(place, makeEtcFiles(readEtcFacts(host, spec, start.user)), host.machine);
   writeService(host, place, spec, start);
   prepareMounts(host, place, spec, { user: start.user, workspace: place.workspace, limited: true });
   if (listNames(place.tmp).length > 0) {
