@@ -75,6 +75,9 @@ function boundTo(server: Server): ListenAddress {
 /** How long a proxy may take for its header, in milliseconds (guess: it is sent with the first packet). */
 const PROXY_HEADER_MS = 5_000;
 
+/** How long a refusal may take to leave, in milliseconds (guess). */
+const REFUSAL_MS = 1_000;
+
 class Acceptor {
   readonly strangers: Strangers;
   readonly #deps: GatewayDeps;
@@ -121,7 +124,10 @@ class Acceptor {
   }
 
   #open(socket: Socket, from: string): void {
-    const stranger = this.strangers.enter(from);
+    const stranger = this.strangers.enter(from, () => {
+      this.#deps.metrics.connectionRefused("made-room");
+      connection.end("This place was needed by somebody else; connect again");
+    });
     if (!stranger.admitted) {
       this.#refuse(socket, from, stranger.reason);
       return;
@@ -149,6 +155,8 @@ class Acceptor {
   #refuse(socket: Socket, from: string, reason: RefusalReason, cause?: unknown): void {
     this.#deps.metrics.connectionRefused(reason);
     this.#deps.log.debug("connection.refused", { from, reason, err: cause });
-    socket.destroy();
+    // `ssh -v` shows lines before the identification, and so do most who look at a capture.
+    socket.end(`Slipway takes no connection from here now: ${reason}\r\n`);
+    this.#deps.clock.after(REFUSAL_MS, () => socket.destroy());
   }
 }

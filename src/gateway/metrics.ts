@@ -22,7 +22,8 @@ const KNOWN_TYPES = new Set([
 const LOGIN_BUCKETS = [0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300];
 
 /** Why a connection was not let further. */
-export type RefusalReason = "too-many" | "too-many-from-address" | "backing-off" | "proxy-header" | "draining";
+export type RefusalReason =
+  "too-many" | "too-many-from-address" | "made-room" | "backing-off" | "proxy-header" | "draining";
 
 export class Metrics {
   readonly registry = new Registry();

@@ -206,13 +206,19 @@ function rowOf(session: Session): SessionRow {
   };
 }
 
+/** JSON escapes the first 32 control characters only; terminals obey 32 more. */
+function writeJson(value: unknown): string {
+  const escape = (character: string): string => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return JSON.stringify(value, undefined, 2).replace(/[\u007f-\u009f]/g, escape);
+}
+
 function printRows<Row>(call: Call, rows: readonly Row[], cells: (row: Row) => readonly string[]): void {
-  if (call.options["json"] === true) call.print(JSON.stringify(rows, undefined, 2));
+  if (call.options["json"] === true) call.print(writeJson(rows));
   else for (const row of rows) call.print(cells(row).join("\t"));
 }
 
 function printOne(call: Call, value: unknown, text: string): void {
-  call.print(call.options["json"] === true ? JSON.stringify(value, undefined, 2) : text);
+  call.print(call.options["json"] === true ? writeJson(value) : text);
 }
 
 /** Reads the words of a command line. @throws {Fault} `usage.wrong` */

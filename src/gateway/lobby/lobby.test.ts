@@ -166,3 +166,59 @@ test("the lobby tells progress of a new environment on standard error and its lo
     stderr: "slipway: making hello from main\n",
   });
 });
+
+test("the lobby makes control characters of others visible, so that they drive nobody's terminal", async () => {
+  const login = "hello-\u001b[2Jmain\u009b";
+  const session: Session = {
+    ...{ id: "s-a", person: "ada", login, from: "::1", fingerprint: "SHA256:x", keyBlob: Buffer.alloc(0), since: 0 },
+    ...{
+      client: "SSH-2.0-x",
+      environment: "e1",
+      lastInputAt: 0,
+      bytesFromClient: 1,
+      bytesToClient: 2,
+      channelCount: 1,
+    },
+    end: () => {},
+  };
+  const sessions = new Sessions();
+  sessions.add(session);
+  expect((await call("who", { sessions })).stdout.split("\t")[2]).toBe("hello-^[[2Jmain\ufffd");
+  const { stdout } = await call("who --json", { sessions });
+  expect(stdout).not.toMatch(/[^\P{Cc}\n]/u);
+  expect(JSON.parse(stdout)).toMatchObject([{ login }]);
+});
+
+test("the lobby holds its output while the client's connection is full, and runs so many commands at once", async () => {
+  const sent: Buffer[] = [];
+  const lobby = makeLobby({ environments, sessions: new Sessions(), log: makeLog("silent") });
+  const side = lobby.open({
+    id: "s-1",
+    person: { name: "ada", admin: false },
+    toClient: (payload) => {
+      sent.push(payload);
+      if (payload[0] === message.channelData) side.pause();
+    },
+  });
+  const open = (id: number): void => {
+    side.send(
+      new WireWriter()
+        .byte(message.channelOpen)
+        .string("session")
+        .uint32(id)
+        .uint32(2 ** 31)
+        .uint32(1_000)
+        .done(),
+    );
+  };
+  open(0);
+  const exec = new WireWriter().byte(message.channelRequest).uint32(0).string("exec").boolean(false);
+  side.send(exec.string("log hello-main").done());
+  await new Promise((resolve) => setImmediate(resolve));
+  const dataCount = (): number => sent.filter((payload) => payload[0] === message.channelData).length;
+  expect(dataCount()).toBe(1);
+  side.resume();
+  expect(dataCount()).toBe(2);
+  for (let id = 1; id <= 16; id++) open(id);
+  expect(sent.filter((payload) => payload[0] === message.channelOpenFailure)).toHaveLength(1);
+});

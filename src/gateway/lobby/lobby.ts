@@ -8,7 +8,7 @@
 import { Fault, faults, toldOf } from "../../base/fault.ts";
 import type { Log } from "../../base/log.ts";
 import { payloadOf } from "../../ssh/ciphers.ts";
-import { message } from "../../ssh/numbers.ts";
+import { message, openFailure } from "../../ssh/numbers.ts";
 import { WireReader, WireWriter } from "../../ssh/wire.ts";
 import type { Lobby, Person } from "../ports.ts";
 import type { Sessions } from "../sessions.ts";
@@ -33,8 +33,24 @@ export function makeLobby(deps: LobbyDeps): Lobby {
   };
 }
 
+/** Makes control characters visible, as "^[" for escape: what one person's programs print must not drive another's terminal. */
+function visible(text: string): string {
+  return text.replace(/[^\P{Cc}\n\t]/gu, (character) => {
+    const code = character.charCodeAt(0);
+    return code < 32 ? `^${String.fromCharCode(code + 64)}` : "\ufffd";
+  });
+}
+
 function makeRunner(deps: LobbyDeps, person: Person, log: Log): RunCommand {
-  return async (line, io, signal) => {
+  return async (line, output, signal) => {
+    const io = {
+      print: (text: string): void => {
+        output.print(visible(text));
+      },
+      tell: (text: string): void => {
+        output.tell(visible(text));
+      },
+    };
     try {
       const { command, args, options } = readCommand(splitWords(line));
       log.info("lobby.command", { command: command.name });
@@ -49,22 +65,31 @@ function makeRunner(deps: LobbyDeps, person: Person, log: Log): RunCommand {
   };
 }
 
+/** Commands of one connection at once; each may hold a log of 256 KiB (guess). */
+const CHANNELS_MAX = 16;
+
 class LobbySide {
-  /** Its output is bounded by the client's windows. */
+  /** It reads nothing of what it is sent. */
   readonly isFull = false;
   readonly #toClient: (payload: Buffer) => void;
   readonly #run: RunCommand;
   /** By the number that the relay gave them, which is ours as well. */
   readonly #channels = new Map<number, SessionChannel>();
+  #isPaused = false;
 
   constructor(toClient: (payload: Buffer) => void, run: RunCommand) {
     this.#toClient = toClient;
     this.#run = run;
   }
 
-  pause(): void {}
+  pause(): void {
+    this.#isPaused = true;
+  }
 
-  resume(): void {}
+  resume(): void {
+    this.#isPaused = false;
+    for (const channel of this.#channels.values()) channel.flush();
+  }
 
   forward(body: Buffer): void {
     this.send(payloadOf(body));
@@ -107,7 +132,13 @@ class LobbySide {
     const id = reader.uint32();
     const window = reader.uint32();
     const packetBytes = reader.uint32();
-    const channel = new SessionChannel({ id, window, packetBytes, send: this.#toClient, run: this.#run });
+    if (this.#channels.size >= CHANNELS_MAX) {
+      const refusal = new WireWriter().byte(message.channelOpenFailure).uint32(id).uint32(openFailure.resourceShortage);
+      this.#toClient(refusal.string(`the lobby runs ${CHANNELS_MAX} commands at once`).string("").done());
+      return;
+    }
+    const isHeld = (): boolean => this.#isPaused;
+    const channel = new SessionChannel({ id, window, packetBytes, isHeld, send: this.#toClient, run: this.#run });
     this.#channels.set(id, channel);
     const confirmation = new WireWriter().byte(message.channelOpenConfirmation).uint32(id).uint32(id);
     this.#toClient(confirmation.uint32(LOBBY_WINDOW_BYTES).uint32(LOBBY_WINDOW_BYTES).done());

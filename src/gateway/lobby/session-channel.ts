@@ -23,6 +23,8 @@ export interface ChannelOptions {
   readonly window: number;
   readonly packetBytes: number;
   readonly send: (payload: Buffer) => void;
+  /** Whether the client's connection takes nothing more for now; `flush` when it does again. */
+  readonly isHeld: () => boolean;
   readonly run: RunCommand;
 }
 
@@ -53,7 +55,20 @@ export class SessionChannel {
 
   addWindow(bytes: number): void {
     this.#window += bytes;
-    this.#flush();
+    this.flush();
+  }
+
+  /** Sends what waits, as far as the client takes it. */
+  flush(): void {
+    if (this.#hasClosed) return;
+    for (let head = this.#waiting[0]; head !== undefined; head = this.#waiting[0]) {
+      const length = Math.min(head.bytes.length, this.#window, this.#options.packetBytes);
+      if (length === 0 || this.#options.isHeld()) return;
+      this.#sendData(head.bytes.subarray(0, length), head.isError);
+      if (length === head.bytes.length) this.#waiting.shift();
+      else this.#waiting[0] = { bytes: head.bytes.subarray(length), isError: head.isError };
+    }
+    if (this.#exitStatus !== undefined) this.#finish(this.#exitStatus);
   }
 
   /** Takes a channel request; `reader` stands behind the request's name. */
@@ -103,7 +118,7 @@ export class SessionChannel {
     };
     void this.#options.run(line, io, this.#stop.signal).then((status) => {
       this.#exitStatus = status;
-      this.#flush();
+      this.flush();
     });
   }
 
@@ -121,23 +136,8 @@ export class SessionChannel {
     if (this.#hasClosed) return;
     // Without a terminal line discipline on our side, a raw terminal needs its own carriage returns.
     const shown = this.#hasTerminal ? text.replaceAll("\n", "\r\n") : text;
-    this.#waiting.push({ bytes: Buffer.from(shown), isError });
-    this.#flush();
-  }
-
-  #flush(): void {
-    if (this.#hasClosed) return;
-    let head = this.#waiting.shift();
-    while (head !== undefined) {
-      const length = Math.min(head.bytes.length, this.#window, this.#options.packetBytes);
-      if (length > 0) this.#sendData(head.bytes.subarray(0, length), head.isError);
-      if (length < head.bytes.length) {
-        this.#waiting.unshift({ bytes: head.bytes.subarray(length), isError: head.isError });
-        if (this.#window === 0) return;
-      }
-      head = this.#waiting.shift();
-    }
-    if (this.#exitStatus !== undefined) this.#finish(this.#exitStatus);
+    if (shown !== "") this.#waiting.push({ bytes: Buffer.from(shown), isError });
+    this.flush();
   }
 
   #sendData(bytes: Buffer, isError: boolean): void {
