@@ -107,7 +107,8 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     },
     close: async (drainMs) => {
       await gateway.drain(drainMs);
-      await audit.append({ type: "service.stopped", reason: "asked to" });
+      // Written when the log is closed, or not at all while the disk refuses: that is no reason to go on for ever.
+      void audit.append({ type: "service.stopped", reason: "asked to" });
       await owned.disposeAsync();
     },
   };

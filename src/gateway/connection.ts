@@ -16,6 +16,7 @@ import { Transport, type Ending } from "../ssh/transport.ts";
 import { admit, type Admitted } from "./admit.ts";
 import { announceHostKeys, proveHostKeys } from "./host-key-proof.ts";
 import type { GatewayDeps, Person } from "./ports.ts";
+import { untilRecorded } from "./recorded.ts";
 import { Relay } from "./relay.ts";
 import { makeSessionId, type Session } from "./sessions.ts";
 
@@ -62,6 +63,8 @@ export class Connection {
   #phase: Phase = { phase: "greeting" };
   #session: Session | undefined;
   #admitted: Admitted | undefined;
+  /** Whether the audit log has, or will have, its beginning, and so is to have its end. */
+  #isRecorded = false;
   #lastInputAt: number;
   #stopProbing: (() => void) | undefined;
 
@@ -150,14 +153,15 @@ export class Connection {
 
   async #admit(who: Identified, stop: AbortController): Promise<void> {
     const session = this.#register(who);
+    const showLine = (line: string): void => {
+      if (this.#phase.phase === "authenticated") this.#auth.showBanner(`${line}\r\n`);
+    };
     const admitted = await admit(
       this.#deps,
       {
         ...who,
         transport: this.#transport,
-        showLine: (line) => {
-          if (this.#phase.phase === "authenticated") this.#auth.showBanner(`${line}\r\n`);
-        },
+        showLine,
         onFarEnded: (reason) => {
           this.end(`${reason} (session ${who.id})`);
         },
@@ -169,7 +173,8 @@ export class Connection {
       return;
     }
     this.#admitted = admitted;
-    await this.#deps.audit.append({
+    this.#isRecorded = true;
+    const opened = {
       type: "session.opened",
       session: who.id,
       person: who.person.name,
@@ -177,7 +182,8 @@ export class Connection {
       from: this.#options.from,
       login: who.login,
       ...(admitted.environment === undefined ? {} : { environment: admitted.environment }),
-    });
+    } as const;
+    await untilRecorded(this.#deps, opened, showLine, stop.signal);
     if (!this.#transport.hasEnded) this.#relay(who, stop, admitted, session);
   }
 
@@ -291,7 +297,7 @@ export class Connection {
     const bytesOut = relay?.bytesToClient ?? 0;
     who.log.info("session.ended", { reason: ending.text, ms, bytesIn, bytesOut, err: ending.cause });
     this.#deps.metrics.sessionEnded(relay !== undefined, bytesIn, bytesOut);
-    if (relay === undefined) return;
+    if (!this.#isRecorded) return;
     this.#deps.audit
       .append({ type: "session.ended", session: who.id, reason: ending.text, bytesIn, bytesOut, ms })
       .catch((error: unknown) => {

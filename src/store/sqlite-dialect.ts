@@ -18,6 +18,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from "kysely";
+import { Fault } from "../base/fault.ts";
 
 /** Statements kept prepared. Our queries are some twenty; the bound only guards against generated ones. */
 const KEPT_STATEMENTS = 100;
@@ -34,16 +35,17 @@ export function makeSqliteDialect(database: DatabaseSync): Dialect {
 
 function makeDriver(database: DatabaseSync): Driver {
   const connection = makeConnection(database);
-  const say = async (sql: string): Promise<void> => {
-    database.exec(sql);
-  };
+  const say = async (sql: string): Promise<void> => unlessFull(() => database.exec(sql));
   return {
     init: async () => undefined,
     acquireConnection: async () => connection,
     // IMMEDIATE takes the write lock at once: a transaction that reads first can then not fail at its first write.
     beginTransaction: () => say("begin immediate"),
     commitTransaction: () => say("commit"),
-    rollbackTransaction: () => say("rollback"),
+    // A full disk rolls it back by itself (sqlite.org/lang_transaction.html, "Response To Errors Within A Transaction").
+    rollbackTransaction: async () => {
+      if (database.isTransaction) database.exec("rollback");
+    },
     releaseConnection: async () => undefined,
     destroy: async () => {
       database.close();
@@ -66,15 +68,30 @@ function makeConnection(database: DatabaseSync): DatabaseConnection {
       const values = query.parameters.map(checkValue);
       if (statement.columns().length > 0) {
         // eslint-disable-next-line @typescript-eslint/no-unsafe-type-assertion -- Kysely's types say what the row is
-        return { rows: statement.all(...values) as R[] };
+        return { rows: unlessFull(() => statement.all(...values)) as R[] };
       }
-      const { changes, lastInsertRowid } = statement.run(...values);
+      const { changes, lastInsertRowid } = unlessFull(() => statement.run(...values));
       return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
     },
     streamQuery: () => {
       throw new Error("Cannot stream a query: the SQLite dialect has no use for it");
     },
   };
+}
+
+/** sqlite.org/rescode.html; the low byte is the primary code. */
+const SQLITE_FULL = 13;
+
+function unlessFull<Result>(act: () => Result): Result {
+  try {
+    return act();
+  } catch (cause) {
+    if (!(cause instanceof Error && "errcode" in cause && Number(cause.errcode) % 256 === SQLITE_FULL)) throw cause;
+    throw new Fault("machine.full", "Cannot write to the database: the disk is full", {
+      told: "the disk of this machine is full",
+      cause,
+    });
+  }
 }
 
 function checkValue(value: unknown): SQLInputValue {

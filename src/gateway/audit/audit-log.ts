@@ -29,7 +29,7 @@ export interface AuditLog extends AsyncDisposable {
   readonly isBehind: boolean;
   /** Number of records and hash of the last, those waiting for the disk included. */
   head(): Head;
-  /** Writes what waits and closes the file; throws what the disk says if it cannot. Idempotent. */
+  /** Writes what waits and closes the file. Idempotent. @throws {Fault} `state.unwritable` when the disk refuses */
   close(): Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export async function openAudit(path: string, clock: Clock, log: Log): Promise<A
   try {
     const end = await readEnd(file, path);
     const lines = makeDurableLines({ file, lengthBytes: end.lengthBytes, clock, log });
-    const audit = makeAuditLog(lines, end.head, clock);
+    const audit = makeAuditLog(path, lines, { head: end.head, clock });
     if (end.torn.length > 0) {
       const movedTo = join(dirname(path), `audit.torn-${clock.now()}`);
       await writeFile(movedTo, end.torn, { mode: 0o600, flush: true });
@@ -93,11 +93,18 @@ function brokenAt(path: string, what: string): Fault {
 }
 
 /** Puts the chain before the lines. */
-function makeAuditLog(lines: DurableLines, firstHead: Head, clock: Clock): AuditLog {
-  let head = firstHead;
+function makeAuditLog(path: string, lines: DurableLines, from: { head: Head; clock: Clock }): AuditLog {
+  let { head } = from;
+  const close = async (): Promise<void> => {
+    try {
+      await lines.close();
+    } catch (cause) {
+      throw new Fault("state.unwritable", `Cannot write the last records of "${path}": they are lost`, { cause });
+    }
+  };
   return {
     append: (event) => {
-      const made = makeLine(event, clock.now(), head);
+      const made = makeLine(event, from.clock.now(), head);
       const durable = lines.write(made.line);
       head = made.head;
       return durable;
@@ -106,7 +113,7 @@ function makeAuditLog(lines: DurableLines, firstHead: Head, clock: Clock): Audit
       return lines.isBehind();
     },
     head: () => head,
-    close: lines.close,
-    [Symbol.asyncDispose]: lines.close,
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }

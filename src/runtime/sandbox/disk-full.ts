@@ -7,14 +7,24 @@
 import { statfs } from "node:fs/promises";
 
 import { Fault } from "../../base/fault.ts";
+import type { Runtime } from "../runtime.ts";
 import { isCode } from "./stored.ts";
 
-/**
- * Does something that writes below a folder.
- *
- * @throws {Fault} `machine.full` when it failed for want of room, else what it throws
- */
-export async function unlessFull<Result>(folder: string, act: () => Promise<Result>): Promise<Result> {
+/** With less than this a disk is full (guess): what failed has removed some of what it wrote, git its index first of all. */
+const FULL_BYTES = 2 ** 20;
+
+/** Makes a runtime that throws `machine.full` when what writes below `folder` failed for want of room. */
+export function tellFullDisk(runtime: Runtime, folder: string): Runtime {
+  return {
+    ...runtime,
+    create: (...given) => unlessFull(folder, () => runtime.create(...given)),
+    start: (...given) => unlessFull(folder, () => runtime.start(...given)),
+    run: (...given) => unlessFull(folder, () => runtime.run(...given)),
+    connect: (...given) => unlessFull(folder, () => runtime.connect(...given)),
+  };
+}
+
+async function unlessFull<Result>(folder: string, act: () => Promise<Result>): Promise<Result> {
   try {
     return await act();
   } catch (error) {
@@ -30,6 +40,6 @@ async function isForWantOfRoom(error: unknown, folder: string): Promise<boolean>
   if (isCode(error, "ENOSPC") || isCode(error, "EDQUOT")) return true;
   // Programs say it in words of their own, and often not at all.
   if (!(error instanceof Fault && error.code === "runtime.failed")) return false;
-  const { bavail, files, ffree } = await statfs(folder);
-  return bavail === 0 || (files > 0 && ffree === 0);
+  const { bavail, bsize, files, ffree } = await statfs(folder);
+  return bavail * bsize < FULL_BYTES || (files > 0 && ffree === 0);
 }

@@ -12,7 +12,6 @@ import { makeBaseEnv, makeCommandFile } from "./command-file.ts";
 import { runCommand } from "./commands.ts";
 import { openReach } from "./connecting.ts";
 import { emptyTrash, makeFiles } from "./creating.ts";
-import { unlessFull } from "./disk-full.ts";
 import { makeDiskUse } from "./disk-use.ts";
 import { makeDoors } from "./doors.ts";
 import type { Host } from "./host.ts";

@@ -13,6 +13,7 @@ import type { Log } from "../../base/log.ts";
 import type { Runtime } from "../runtime.ts";
 import { adopt } from "./adopting.ts";
 import { openControlGroups } from "./control-groups.ts";
+import { tellFullDisk } from "./disk-full.ts";
 import type { Host } from "./host.ts";
 import { environmentsFolder, makePlace } from "./layout.ts";
 import { trimLog } from "./log-file.ts";
@@ -66,9 +67,15 @@ export async function openSandbox(options: SandboxOptions, signal?: AbortSignal)
     clock,
     log,
   };
-  for (const id of listIds(stateDir)) await adopt(host, makePlace(stateDir, id), options.gatewayKey);
+  for (const id of listIds(stateDir)) {
+    // One that cannot be taken over is no reason to refuse all others; whoever wants it is told.
+    await adopt(host, makePlace(stateDir, id), options.gatewayKey).catch((error: unknown) => {
+      log.error("sandbox.adoption-failed", error, { environment: id });
+    });
+  }
   careForLogs(host, signal);
-  return makeRuntime(host, { gatewayKey: options.gatewayKey, listIds: () => listIds(stateDir) });
+  const runtime = makeRuntime(host, { gatewayKey: options.gatewayKey, listIds: () => listIds(stateDir) });
+  return tellFullDisk(runtime, stateDir);
 }
 
 /**
