@@ -20,7 +20,7 @@ import { runInPassing } from "./passing.ts";
 import { mustRun, runProgram } from "./program.ts";
 import { giveTree, makeSkeleton, writeEtc } from "./skeleton.ts";
 import { readEtcFacts } from "./starting.ts";
-import { writeSpec } from "./stored.ts";
+import { readSpec, writeSpec } from "./stored.ts";
 
 /** Makes what is missing of the files of an environment. The caller sees to it that nothing of it runs. */
 export async function makeFiles(
@@ -30,7 +30,7 @@ export async function makeFiles(
   signal: AbortSignal,
 ): Promise<void> {
   mkdirSync(place.folder, { recursive: true, mode: 0o700 });
-  writeSpec(place, spec);
+  if (JSON.stringify(readSpec(place)) !== JSON.stringify(spec)) writeSpec(place, spec);
   if (existsSync(place.workspace)) return;
   const begun = host.clock.elapsed();
   makeSkeleton(place, host.machine, spec.uid);

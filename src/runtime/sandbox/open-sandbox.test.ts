@@ -365,6 +365,17 @@ test("openSandbox() takes over what runs, and clears away what was starting", as
   expect((await sandbox.runtime.observe(spec.id)).power).toBe("sleeping");
 });
 
+test("openSandbox() ends an environment whose state was damaged, by its control group", async () => {
+  const spec = sandbox.makeSpec();
+  await sandbox.up(spec);
+  await say(spec.id, "setsid sleep 5007 >/dev/null 2>&1 &");
+  writeFileSync(join(hostPaths(spec.id), "state.json"), "{}");
+  await sandbox.reopen();
+  expect(await sandbox.runtime.observe(spec.id)).toMatchObject({ power: "sleeping", checkedOut: true });
+  const left = await sandbox.findLeftovers();
+  expect(left.filter((line) => line.includes(spec.id) || line.includes("5007"))).toEqual([]);
+});
+
 test("openSandbox() takes an environment of before a reboot for one that sleeps", async () => {
   const spec = sandbox.makeSpec();
   await sandbox.up(spec);

@@ -48,6 +48,13 @@ test.each([
   else expect(await readSourceFile(checkout, "sub/link")).toBe(text);
 });
 
+test("readSourceFile() finds nothing where the checkout itself became a link or a file", async () => {
+  symlinkSync(folder, join(folder, "link"));
+  expect(await readSourceFile(join(folder, "link"), "secret")).toBeUndefined();
+  expect(await readSourceFile(join(folder, "secret"), "x")).toBeUndefined();
+  expect(await readSourceFile(join(folder, "absent"), "x")).toBeUndefined();
+});
+
 test("readSourceFile() does not wait for a pipe, and refuses what is no file or too long", async () => {
   execFileSync("mkfifo", [join(checkout, "pipe")]);
   writeFileSync(join(checkout, "long"), Buffer.alloc(1024 * 1024 + 1));

@@ -40,7 +40,9 @@ async function openWithin(folder: string, names: string[], opened: FileHandle[])
     opened.push(handle);
     return handle;
   };
-  const top = keep(await open(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW));
+  const top = await openTop(folder);
+  if (top === undefined) return undefined;
+  opened.push(top);
   const path = [top];
   const todo = [...names];
   for (let links = 0; ;) {
@@ -58,6 +60,16 @@ async function openWithin(folder: string, names: string[], opened: FileHandle[])
     if (typeof step !== "string") path.push(keep(step));
     else if (++links > MOST_LINKS || step.startsWith("/")) return undefined;
     else todo.unshift(...step.split("/"));
+  }
+}
+
+/** The folder itself lies in one that the person owns, so it too may have become something else. */
+async function openTop(folder: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(folder, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "ELOOP"].some((code) => isCode(error, code))) return undefined;
+    throw error;
   }
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { removeGroups } from "./control-groups.ts";
+import { readGroupPids, removeGroups } from "./control-groups.ts";
 import type { Host } from "./host.ts";
 import type { Place } from "./layout.ts";
 import { isAlive, sendSignal } from "./processes.ts";
@@ -29,6 +29,8 @@ export async function stopAll(host: Host, place: Place): Promise<void> {
     if (!(await untilGone(host, state.holder, LONGEST_MS)))
       throw new Error(`Cannot stop ${place.id}: process 1 does not end`);
   }
+  // What a damaged state names no more, and what enters just now.
+  for (const pid of (await readGroupPids(host.groups, place.id)) ?? []) sendSignal(pid, "SIGKILL");
   await host.network.detach(place.id);
   await removeGroups(host.groups, place.id, host.clock);
   host.network.release(place.id);
