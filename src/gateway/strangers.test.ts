@@ -37,6 +37,28 @@ test("Strangers.enter() turns away the oldest of the address that has most when 
   expect(strangers.count).toBe(3);
 });
 
+test("Strangers turns away the oldest of the address that has the most, when a newcomer with fewer needs its place", () => {
+  const strangers = new Strangers({ total: 4, perAddress: 3 }, new HandClock());
+  const turnedAway: string[] = [];
+  const enter = (address: string, name: string): Stranger => strangers.enter(address, () => turnedAway.push(name));
+  const greedy = [enter("192.0.2.1", "first"), enter("192.0.2.1", "second"), enter("192.0.2.1", "third")];
+  enter("192.0.2.2", "other");
+  expect(enter("192.0.2.3", "newcomer").admitted).toBe(true);
+  expect(turnedAway).toEqual(["first"]);
+  for (const stranger of greedy) leave(stranger, "quiet");
+  expect(strangers.count).toBe(2);
+});
+
+test("Strangers turns nobody away for one whose address has as many", () => {
+  const strangers = new Strangers({ total: 2, perAddress: 2 }, new HandClock());
+  const turnedAway: string[] = [];
+  for (const address of ["192.0.2.1", "192.0.2.2"]) strangers.enter(address, () => turnedAway.push(address));
+  expect(strangers.enter("192.0.2.1")).toEqual({ admitted: false, reason: "too-many" });
+  expect(strangers.enter("192.0.2.3").admitted).toBe(true);
+  expect(turnedAway).toHaveLength(1);
+  expect(strangers.count).toBe(2);
+});
+
 test("Strangers counts one that leaves twice once", () => {
   const strangers = new Strangers({ total: 2, perAddress: 2 }, new HandClock());
   const first = strangers.enter("192.0.2.1");
