@@ -293,7 +293,8 @@ function readEvents(log: string): Readonly<Record<string, unknown>>[] {
 function errorsIn(log: string): string[] {
   const strays = log.split("\n").filter((line) => line !== "" && !line.startsWith("{"));
   const errors = readEvents(log).filter(({ level }) => level === "error");
-  return [...strays, ...errors.map((event) => JSON.stringify(event))].map((line) => `logged: ${line.slice(0, 2_000)}`);
+  const lines = [...strays, ...errors.map((event) => JSON.stringify(event))];
+  return lines.slice(0, 5).map((line) => `logged: ${line.slice(0, 1_000)}`);
 }
 
 interface SettingsFacts {

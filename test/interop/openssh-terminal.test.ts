@@ -5,6 +5,7 @@
  */
 import { expect, test } from "vitest";
 import { sshOnTerminal, type Terminal } from "../harness/terminal.ts";
+import { until } from "../harness/wait.ts";
 import { useService } from "./use-service.ts";
 
 const service = useService();
@@ -37,7 +38,11 @@ test("ssh tells the far terminal each new size, after a storm of them the last",
   await terminal.untilOutput(/^30 100\r$/m);
   for (let step = 1; step <= 200; step++) terminal.resize(30 + (step % 50), 100 + step);
   terminal.resize(50, 132);
-  await terminal.untilOutput(/^50 132\r$/m);
+  // A signal that meets this client just before it waits for input is taken up at the next key: so keys are pressed.
+  await until("the last size", () => {
+    terminal.type(" ");
+    return /^ *50 132\r$/m.test(terminal.stdout());
+  });
   terminal.type("\x03");
   terminal.type("exit\r");
   await terminal.ended;
@@ -45,8 +50,9 @@ test("ssh tells the far terminal each new size, after a storm of them the last",
 
 test("ssh sends Ctrl-C as an interrupt to what runs in the foreground, and Ctrl-D as the end", async () => {
   const terminal = await logIn();
-  terminal.type("sleep 1000\r");
-  await terminal.untilOutput(/sleep 1000\r\n/);
+  // It says so itself that it is in the foreground: before, the shell would take the key.
+  terminal.type("sh -c 'echo o''n; exec sleep 1000'\r");
+  await terminal.untilOutput(/^on\r$/m);
   terminal.type("\x03");
   await terminal.untilOutput(/\^C[^]*PROMPT $/);
   terminal.type("echo rc=$?; cat; echo rc=$?\r");
