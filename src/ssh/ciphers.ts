@@ -9,11 +9,13 @@ import {
   createCipheriv,
   createDecipheriv,
   createHmac,
+  createSecretKey,
   randomFillSync,
   timingSafeEqual,
   type Cipheriv,
   type CipherGCMTypes,
   type Decipheriv,
+  type KeyObject,
 } from "node:crypto";
 import { Fault } from "../base/fault.ts";
 
@@ -154,12 +156,12 @@ class GcmSealer implements Sealer {
   readonly padsLength = false;
   readonly blockBytes = BLOCK_BYTES;
   readonly #name: CipherGCMTypes;
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
   readonly #nonce: Buffer;
 
   constructor(name: CipherGCMTypes, key: Buffer, iv: Buffer) {
     this.#name = name;
-    this.#key = key;
+    this.#key = createSecretKey(key); // bytes would be made one for each packet
     this.#nonce = Buffer.from(iv);
   }
 
@@ -178,12 +180,12 @@ class GcmSealer implements Sealer {
 class GcmOpener implements Opener {
   next = 0;
   readonly #name: CipherGCMTypes;
-  readonly #key: Buffer;
+  readonly #key: KeyObject;
   readonly #nonce: Buffer;
 
   constructor(name: CipherGCMTypes, key: Buffer, iv: Buffer) {
     this.#name = name;
-    this.#key = key;
+    this.#key = createSecretKey(key); // bytes would be made one for each packet
     this.#nonce = Buffer.from(iv);
   }
 

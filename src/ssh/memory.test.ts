@@ -1,14 +1,20 @@
 import { expect, test } from "vitest";
-import { giveSlab, release, takeSlab, withJoined } from "./memory.ts";
+import { copyOwn, giveSlab, release, takeSlab, withJoined } from "./memory.ts";
 
-test("release() gives back a large buffer that owns its memory", () => {
-  const buffer = Buffer.allocUnsafeSlow(20_000);
+test.each([20_000, 200])("release() gives back a buffer of %i bytes that owns its memory", (bytes) => {
+  const buffer = Buffer.allocUnsafeSlow(bytes);
   release(buffer);
   expect(buffer).toHaveLength(0);
 });
 
+test("copyOwn() makes a copy that can be released, however small", () => {
+  const copy = copyOwn(Buffer.from("a word"));
+  expect(copy.toString()).toBe("a word");
+  release(copy);
+  expect(copy).toHaveLength(0);
+});
+
 test.each([
-  ["a small buffer", Buffer.alloc(8_191)],
   ["a view of a larger one", Buffer.allocUnsafeSlow(30_000).subarray(0, 20_000)],
   ["a buffer of the pool", Buffer.from("pooled")],
   ["shared memory", Buffer.from(new SharedArrayBuffer(20_000))],

@@ -9,12 +9,19 @@
 /** Gives back the memory of a buffer that nobody will read again. Does nothing to one that shares its memory. */
 export function release(buffer: Buffer): void {
   const memory = buffer.buffer;
-  if (buffer.length < RELEASE_FROM_BYTES || memory.byteLength !== buffer.length) return;
+  if (buffer.length === 0 || memory.byteLength !== buffer.length) return;
   if (memory instanceof ArrayBuffer) memory.transfer(0);
 }
 
-/** Below this the collector is cheaper than the call (guess, from the cost of a detach: about 0.5 µs). */
-const RELEASE_FROM_BYTES = 8_192;
+/**
+ * Copies bytes into memory of their own, which can be released. Those of `Buffer.from` share a pool up to 32 KiB (Node
+ * 26), and each pool is garbage that only the collector can take away.
+ */
+export function copyOwn(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  bytes.copy(copy);
+  return copy;
+}
 
 /** Bytes of one slab: two full packets and some small ones. */
 const SLAB_BYTES = 128 * 1_024;

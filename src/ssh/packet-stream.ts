@@ -12,7 +12,7 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { makePlainOpener, plainSealer, type Opener, type Sealer } from "./ciphers.ts";
-import { giveSlab, release, takeSlab, withJoined } from "./memory.ts";
+import { copyOwn, giveSlab, release, takeSlab, withJoined } from "./memory.ts";
 
 export interface PacketHandler {
   /**
@@ -94,6 +94,7 @@ export class PacketStream {
     stream.on("close", () => {
       handler.closed("the connection closed");
     });
+    stream.resume(); // it may come paused: behind a PROXY header it does
     if (stream.destroyed) {
       process.nextTick(() => {
         handler.closed("the connection closed");
@@ -190,15 +191,14 @@ export class PacketStream {
     this.#slabBytes = 0;
     if (!this.#stream.writable) return;
     // A socket has copied the bytes to the kernel when it calls back; other streams may hand on the very buffer.
-    if (this.#stream instanceof Socket && filled.length >= COPY_BELOW_BYTES) {
-      this.#stream.write(filled, () => {
-        giveSlab(slab);
-      });
-    } else {
-      const copy = Buffer.from(filled);
-      giveSlab(slab);
-      this.#stream.write(copy);
-    }
+    const isSocket = this.#stream instanceof Socket;
+    const isCopied = !isSocket || filled.length < COPY_BELOW_BYTES;
+    const sent = isCopied ? copyOwn(filled) : filled;
+    if (isCopied) giveSlab(slab);
+    this.#stream.write(sent, () => {
+      if (!isCopied) giveSlab(slab);
+      else if (isSocket) release(sent);
+    });
   };
 
   #take(chunk: Buffer): void {
@@ -231,7 +231,7 @@ export class PacketStream {
     try {
       this.#input = withJoined(rest, chunk, (input) => {
         const at = this.#takePackets(input);
-        return at === input.length ? NOTHING : Buffer.from(input.subarray(at));
+        return at === input.length ? NOTHING : copyOwn(input.subarray(at));
       });
       this.#handler.turnEnded();
     } catch (error) {
