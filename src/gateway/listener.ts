@@ -44,7 +44,7 @@ export async function openListener(deps: GatewayDeps, options: ListenerOptions):
     strangers: acceptor.strangers,
     stop: () => {
       for (const server of servers) server.close();
-      acceptor.closeStrangers();
+      acceptor.stop();
     },
   };
 }
@@ -63,6 +63,9 @@ async function listen(address: ListenAddress, acceptor: Acceptor): Promise<Serve
     resolve(undefined);
   });
   await promise;
+  server.on("error", (cause) => {
+    acceptor.fail(cause);
+  });
   return server;
 }
 
@@ -84,6 +87,7 @@ class Acceptor {
   readonly #proxies = new BlockList();
   /** Connections that have not proved a key yet. */
   readonly #unproved = new Set<Connection>();
+  #hasStopped = false;
 
   constructor(deps: GatewayDeps, options: ListenerOptions) {
     this.#deps = deps;
@@ -115,7 +119,13 @@ class Acceptor {
     );
   }
 
-  closeStrangers(): void {
+  /** Something a listener ran into that was not one connection's, such as want of memory: it goes on. */
+  fail(cause: Error): void {
+    this.#deps.log.error("listener.failed", cause);
+  }
+
+  stop(): void {
+    this.#hasStopped = true;
     for (const connection of this.#unproved) connection.end("Slipway is shutting down");
   }
 
@@ -124,6 +134,10 @@ class Acceptor {
   }
 
   #open(socket: Socket, from: string): void {
+    if (this.#hasStopped) {
+      this.#refuse(socket, from, "draining");
+      return;
+    }
     const stranger = this.strangers.enter(from, () => {
       this.#deps.metrics.connectionRefused("made-room");
       connection.end("This place was needed by somebody else; connect again");
