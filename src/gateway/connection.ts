@@ -10,7 +10,7 @@ import type { Duplex } from "node:stream";
 import { Fault, toldOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { AuthServer, type Verified } from "../ssh/auth-server.ts";
-import { disconnectReason } from "../ssh/numbers.ts";
+import { disconnectReason, message } from "../ssh/numbers.ts";
 import { fingerprintOf } from "../ssh/public-keys.ts";
 import { Transport, type Ending } from "../ssh/transport.ts";
 import { admit, type Admitted } from "./admit.ts";
@@ -66,12 +66,15 @@ export class Connection {
   /** Whether the audit log has, or will have, its beginning, and so is to have its end. */
   #isRecorded = false;
   #lastInputAt: number;
+  /** When the last message of any kind came. */
+  #lastHeardAt: number;
   #stopProbing: (() => void) | undefined;
 
   constructor(deps: GatewayDeps, options: ConnectionOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#lastInputAt = deps.clock.now();
+    this.#lastHeardAt = deps.clock.now();
     this.#transport = new Transport(
       { stream: options.stream, clock: deps.clock, kex: { role: "server", hostKeys: deps.hostKeys() } },
       {
@@ -110,18 +113,14 @@ export class Connection {
   }
 
   #take(payload: Buffer, body: Buffer): void {
-    switch (this.#phase.phase) {
-      case "greeting":
-        this.#auth.take(payload);
-        return;
-      case "relaying":
-        this.#phase.relay.fromClient(payload, body);
-        return;
-      case "authenticated":
-        throw new Fault("protocol.violated", `Cannot take message ${payload[0]}: the login is being decided`);
-      case "ended":
-        return;
-    }
+    const { phase } = this.#phase;
+    this.#lastHeardAt = this.#deps.clock.now();
+    // Requests to log in may still come when one has succeeded: the authentication knows what to do with them.
+    if (phase === "greeting" || (phase !== "ended" && (payload[0] ?? 0) < message.globalRequest))
+      this.#auth.take(payload);
+    else if (this.#phase.phase === "relaying") this.#phase.relay.fromClient(payload, body);
+    else if (phase === "authenticated")
+      throw new Fault("protocol.violated", `Cannot take message ${payload[0]}: the login is being decided`);
   }
 
   /** From here on we know who it is: the one place where an identity comes from. */
@@ -154,7 +153,8 @@ export class Connection {
   async #admit(who: Identified, stop: AbortController): Promise<void> {
     const session = this.#register(who);
     const showLine = (line: string): void => {
-      if (this.#phase.phase === "authenticated") this.#auth.showBanner(`${line}\r\n`);
+      // Lines for somebody who reads none are better lost than kept.
+      if (this.#phase.phase === "authenticated" && !this.#transport.isFull) this.#auth.showBanner(`${line}\r\n`);
     };
     const admitted = await admit(
       this.#deps,
@@ -267,7 +267,10 @@ export class Connection {
   /** Finds clients that vanished without a word: a laptop closed, a NAT entry gone. */
   #probe(relay: Relay): void {
     this.#stopProbing = this.#deps.clock.after(PROBE_MS, () => {
-      if (relay.probeClient() >= PROBES_MAX) this.end("the client no longer answers");
+      const silentMs = this.#deps.clock.now() - this.#lastHeardAt;
+      // On a slow line an answer stands behind all the output before it: whoever says anything at all is there.
+      if (relay.probeClient() >= PROBES_MAX && silentMs >= PROBES_MAX * PROBE_MS)
+        this.end("the client no longer answers");
       else this.#probe(relay);
     });
   }
