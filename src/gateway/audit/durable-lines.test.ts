@@ -89,3 +89,16 @@ test("close() throws what the disk says when lines cannot be written, and write(
   await expect(lines.close()).rejects.toThrow("ENOSPC");
   expect(() => lines.write("two\n")).toThrow("the file is closed");
 });
+
+test("write() of a line while another is being written loses neither", async () => {
+  const lines = makeDurableLines({ file, lengthBytes: 0, clock: makeClock(), log });
+  const durable = [];
+  // Each comes at another moment of the write before it: appending, syncing, done.
+  for (let number = 0; number < 200; number++) {
+    durable.push(lines.write(`${number}\n`));
+    await new Promise((resolve) => (number % 3 === 0 ? setTimeout(resolve, 1) : setImmediate(resolve)));
+  }
+  await Promise.all(durable);
+  await lines.close();
+  expect((await readFile(path, "utf8")).split("\n")).toEqual([...Array.from({ length: 200 }, (_, at) => `${at}`), ""]);
+});

@@ -112,11 +112,11 @@ function makeQueue() {
       waiting.push({ line, resolve });
       await promise;
     },
-    /** What the next write takes: at least one line. */
+    /** What the next write takes: at least one line, and none that is added while it is written. */
     first: (): readonly Waiting[] => {
       let bytes = 0;
       const end = waiting.findIndex(({ line }) => (bytes += Buffer.byteLength(line)) > BATCH_BYTES);
-      return end === -1 ? waiting : waiting.slice(0, Math.max(end, 1));
+      return waiting.slice(0, end === -1 ? waiting.length : Math.max(end, 1));
     },
     done: (count: number, bytes: number): void => {
       const written = waiting.slice(0, count);
