@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { existsSync } from "node:fs";
 import type { Invocation } from "../base/command-line.ts";
 import { Fault } from "../base/fault.ts";
 import { verifyAudit } from "../gateway/audit/verify-audit.ts";
@@ -64,6 +65,10 @@ export async function rotateHostKeys(state: StateFolder, call: Invocation, print
 
 /** Verifies the audit log. @throws {Fault} `audit.broken` naming the first line that is not as it was written */
 export async function verifyAuditLog(state: StateFolder, call: Invocation, print: Print): Promise<void> {
+  if (!existsSync(state.auditLog)) {
+    const told = `there is no audit log ${state.auditLog}; SLIPWAY_HOME names the state folder it is in`;
+    throw new Fault("usage.wrong", `Cannot verify: ${told}`, { told });
+  }
   const expected = call.options["head"];
   const verdict = await verifyAudit(state.auditLog, typeof expected === "string" ? expected : undefined);
   if (call.options["json"] === true) print(JSON.stringify(verdict, undefined, 2));

@@ -142,6 +142,7 @@ async function openGateway(
   });
   const lobby = makeLobby({ environments: parts.environments, sessions, log });
   const { listen, limits } = settings;
+  await using opened = new AsyncDisposableStack();
   const listener = await openListener(
     {
       ...{ clock, log, metrics, sessions, lobby },
@@ -154,9 +155,12 @@ async function openGateway(
     },
     { addresses: listen.ssh, proxyProtocolFrom: listen.proxyProtocolFrom, strangers: limits.unauthenticated },
   );
+  opened.defer(() => listener.stop());
   let unready: string | undefined;
   const http =
     listen.http === null ? undefined : await openHttp({ address: listen.http, metrics, unready: () => unready });
+  opened.use(http);
+  const owned = opened.move();
   return {
     listener,
     httpPort: http?.port,
@@ -176,9 +180,7 @@ async function openGateway(
       sessions.endAll("Slipway is shutting down");
       await untilFirst({ empty, late: (signal) => clock.sleep(1_000, signal) });
     },
-    close: async () => {
-      await http?.[Symbol.asyncDispose]();
-    },
+    close: () => owned.disposeAsync(),
   };
 }
 
