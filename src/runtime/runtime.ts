@@ -97,6 +97,8 @@ export interface Unsaved {
   /** `branch: subject` of each commit that no remote has. */
   readonly commits: readonly string[];
   readonly commitCount: number;
+  /** Why there may be more, one sentence each: what could not be looked at counts as work. Absent when all could. */
+  readonly doubts?: readonly string[];
 }
 
 /** Tells how far a start is: `slipway: checking out main … 38 ms`. The runtime measures; the caller words the line. */

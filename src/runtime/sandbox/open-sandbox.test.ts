@@ -423,7 +423,14 @@ test("unsaved() runs what a hostile .git/config wants nowhere but inside", async
   const spec = sandbox.makeSpec();
   await sandbox.up(spec);
   const hook = "{ id -u; hostname; ls -d /opt/slipway; ls -A /root /srv; } >> /var/tmp/hook 2>&1";
-  await say(spec.id, `printf '#!/bin/sh\\n${hook}\\n' > ~/hook; chmod +x ~/hook; git config core.fsmonitor ~/hook`);
+  await say(
+    spec.id,
+    [
+      `printf '#!/bin/sh\\n${hook}\\n' > ~/hook; printf '#!/bin/sh\\necho unasked >> /var/tmp/hook\\n' > ~/unasked`,
+      "chmod +x ~/hook ~/unasked; git config core.fsmonitor ~/unasked; git config core.pager ~/unasked",
+      "git config filter.x.clean ~/hook; echo '* filter=x' > .git/info/attributes; echo '# hellO' > README.md",
+    ].join("; "),
+  );
   await sandbox.runtime.unsaved(spec.id);
   await sandbox.runtime.sleep(spec.id);
   await sandbox.runtime.unsaved(spec.id);
@@ -432,6 +439,7 @@ test("unsaved() runs what a hostile .git/config wants nowhere but inside", async
   expect(uids.length).toBeGreaterThanOrEqual(2);
   expect(new Set(uids)).toEqual(new Set([String(spec.uid)]));
   expect(new Set(said.match(/^hello-main$/gm))).toEqual(new Set(["hello-main"]));
+  expect(said).not.toContain("unasked");
 });
 
 test("readSource() reads the checkout, awake or asleep, and nothing of the machine", async () => {

@@ -1,21 +1,27 @@
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
+import { whyNoService } from "../../../test/harness/needs.ts";
+import { openTestSandbox } from "../../../test/harness/sandbox.ts";
+import type { TestSandbox } from "../../../test/harness/sandbox.ts";
+import type { EnvironmentSpec } from "../runtime.ts";
 import { readUnsaved } from "./unsaved.ts";
 
-const PART = "\0\0PART\0\0";
+const part = (kind: string, folder: string, body = "") => `\0\0PART\0\0${kind}\0${folder}\0${body}`;
 
 const said = (status: string, commits: string, stashes = "") => {
-  return { exitCode: 0, stdout: [status, commits, stashes].join(PART), stderr: "" };
+  const main = part("status", "/w", status) + part("commits", "/w", `/w/.git\0${commits}`);
+  const stdout = `${main}${part("commits", "/w", `stash /w/.git\0${stashes}`)}${part("files", ".")}${part("end", ".")}`;
+  return { exitCode: 0, stdout, stderr: "" };
 };
 
 test("readUnsaved() reads changed, new and renamed files, and each commit with its branch", () => {
   const status = " M a.txt\0?? new file\0R  to.txt\0from.txt\0D  gone\0";
-  const commits = `refs/heads/main\tfirst\0refs/heads/feature/x\tsecond\twith tab\0${"a".repeat(40)}\tdetached\0`;
+  const commits = `refs/heads/main\tfirst\0refs/heads/feature/x\tsecond\twith tab\0HEAD\tdetached\0refs/tags/v1\tt\0`;
   expect(readUnsaved(said(status, commits, "stash\tWIP on main\0"))).toEqual({
     changedPaths: ["a.txt", "new file", "to.txt", "gone"],
     changedCount: 4,
-    commits: ["main: first", "feature/x: second\twith tab", "HEAD: detached", "stash: WIP on main"],
-    commitCount: 4,
+    commits: ["main: first", "feature/x: second\twith tab", "HEAD: detached", "tags/v1: t", "stash: WIP on main"],
+    commitCount: 5,
   });
 });
 
@@ -31,9 +37,112 @@ test("readUnsaved() names twenty and counts all", () => {
   expect([unsaved.commits.length, unsaved.commitCount]).toEqual([20, 25]);
 });
 
+test("readUnsaved() counts a work tree once that was found twice, and doubts what has too many repositories", () => {
+  const twice = part("status", "/wt", " M a\0") + part("status", "/wt", " M a\0");
+  const many = Array.from({ length: 60 }, (_, at) => part("commits", `/r${at}`, `/r${at}/.git\0`)).join("");
+  const unsaved = readUnsaved({ ...said("", ""), stdout: part("status", "/w") + twice + many + part("end", ".") });
+  expect(unsaved).toMatchObject({ changedPaths: ["/wt/a"], changedCount: 1, commitCount: 0 });
+  expect(unsaved.doubts).toEqual(["it has more than 50 repositories, and not all were looked at"]);
+});
+
 test.each([
-  ["git failed", { exitCode: 1, stdout: `${PART}${PART}`, stderr: "fatal: no" }],
-  ["the answer is cut", { exitCode: 0, stdout: ` M a${PART}`, stderr: "" }],
+  ["git failed", { ...said("", ""), exitCode: 3 }],
+  ["the answer is cut", { exitCode: 0, stdout: part("status", "/w", " M a"), stderr: "" }],
+  ["nothing could be started", { exitCode: 2, stdout: "", stderr: "sh: 1: Cannot fork" }],
 ])("readUnsaved() never takes it for clean when %s", (_case, answer) => {
   expect(() => readUnsaved(answer)).toThrow(/Cannot look for unsaved work/);
+});
+
+describe("unsaved() finds", () => {
+  const why = whyNoService();
+  const MAKE_CLEAN =
+    "cd ~; rm -rf second outer wt .cache; cd /workspace; rm -rf out wt second new hello/wt plain; cd hello;" +
+    " rm -rf ../hello/.git/worktrees; git tag -d kept >/dev/null 2>&1; git branch -D side >/dev/null 2>&1; git reset -q --hard";
+  let sandbox: TestSandbox;
+  let spec: EnvironmentSpec;
+
+  beforeAll(async () => {
+    if (why !== undefined) return;
+    sandbox = await openTestSandbox();
+    spec = sandbox.makeSpec();
+    await sandbox.up(spec);
+  });
+  afterAll(async () => {
+    if (why === undefined) await sandbox[Symbol.asyncDispose]();
+  });
+  beforeEach(async (ctx) => {
+    if (why !== undefined) return ctx.skip(why);
+    await sandbox.ssh(spec.id, [MAKE_CLEAN]);
+    expect(await sandbox.runtime.unsaved(spec.id)).toEqual(CLEAN);
+  });
+
+  const CLEAN = { changedPaths: [], changedCount: 0, commits: [], commitCount: 0 };
+  const commit = "echo x > x; git add x; git commit -qm 'my work'";
+
+  test.each([
+    [
+      "a file in a work tree",
+      "git worktree add -q ../wt -b side; echo > ../wt/new",
+      { changedPaths: ["/workspace/wt/new"] },
+    ],
+    [
+      "a file in a work tree at home",
+      "git worktree add -q ~/wt -b side; echo > ~/wt/new",
+      { changedPaths: ["/home/dev/wt/new"] },
+    ],
+    [
+      "a file in a second clone",
+      "git clone -q . ~/second; echo > ~/second/new",
+      { changedPaths: ["/home/dev/second/new"] },
+    ],
+    [
+      "a commit of a second clone",
+      `git clone -q . ../second; cd ../second; ${commit}`,
+      { commits: ["/workspace/second main: my work"] },
+    ],
+    [
+      "a commit in a repository of its own",
+      `mkdir ../new; cd ../new; git init -q -b trunk; ${commit}`,
+      { commits: ["/workspace/new trunk: my work"] },
+    ],
+    [
+      "a commit that only a tag holds",
+      `${commit}; git tag kept; git reset -q --hard HEAD~`,
+      { commits: ["tags/kept: my work"] },
+    ],
+    [
+      "a commit of a detached work tree",
+      `git worktree add -q --detach ../wt; cd ../wt; ${commit}`,
+      { commits: ["worktrees/wt/HEAD: my work"] },
+    ],
+    [
+      "files beside the checkout",
+      "mkdir ../plain; echo > ../plain/notes",
+      { changedPaths: ["/workspace/plain/notes"] },
+    ],
+    ["what it cannot look at", "mkdir -p ../out/.git", { doubts: ["git could not look at /workspace/out"] }],
+  ])("%s", async (_what, line, found) => {
+    expect(await sandbox.ssh(spec.id, [`set -e; ${line}`])).toMatchObject({ exitCode: 0, stderr: "" });
+    const counts = { changedCount: "changedPaths" in found ? 1 : 0, commitCount: "commits" in found ? 1 : 0 };
+    expect(await sandbox.runtime.unsaved(spec.id)).toEqual({ ...CLEAN, ...counts, ...found });
+  });
+
+  test("no work in ignored files, plain files at home, caches of tools and tags of the forge", async () => {
+    const line =
+      "echo .env >> .git/info/exclude; echo > .env; echo > ~/notes; mkdir -p ~/.cache; git init -q ~/.cache/x; echo > ~/.cache/x/y; git tag kept HEAD";
+    expect(await sandbox.ssh(spec.id, [line])).toMatchObject({ exitCode: 0 });
+    expect(await sandbox.runtime.unsaved(spec.id)).toEqual(CLEAN);
+  });
+
+  test.each(["mv .git ../gone", "cd ..; mv hello gone"])(
+    "that the checkout is none any more after %j",
+    async (line) => {
+      await sandbox.ssh(spec.id, [line]);
+      const { doubts } = await sandbox.runtime.unsaved(spec.id);
+      expect(doubts).toContain("its checkout is no git repository any more, so what of it was pushed cannot be said");
+      await sandbox.ssh(spec.id, [
+        "cd /workspace; [ -e hello ] || mv gone hello; [ -e hello/.git ] || mv gone hello/.git",
+      ]);
+    },
+  );
 });
