@@ -546,6 +546,30 @@ describe("create()", () => {
   });
 });
 
+describe("sleep()", () => {
+  test("ends what runs, cuts the sessions with a sentence, and the next who enters wakes it", async () => {
+    const service = world.serve();
+    const { id } = await enter(service);
+    const reasons: string[] = [];
+    service.onGone(id, (reason) => reasons.push(reason));
+    await service.sleep({ person: "ada", login: "HELLO+main" }, { by: "eve" });
+    expect(reasons).toEqual(["hello-main was put to sleep by eve"]);
+    expect(world.runtime.environments.get(id)).toMatchObject({ power: "sleeping", checkedOut: true });
+    expect(await recordOf("hello-main")).toMatchObject({ id, power: "sleeping", operation: undefined });
+    await service.sleep(main, { by: "ada" });
+    expect((await enter(service)).id).toBe(id);
+    expect(await recordOf("hello-main")).toMatchObject({ power: "running" });
+  });
+
+  test("refuses what is not the person's", async () => {
+    const service = world.serve();
+    await enter(service);
+    const refusal = service.sleep({ person: "bob", login: "hello-main" }, { by: "bob" });
+    await expect(refusal).rejects.toMatchObject({ code: "environment.absent" });
+    expect(world.runtime.countOf("sleep")).toBe(0);
+  });
+});
+
 describe("remove()", () => {
   const plainly = { force: false, by: "ada" };
 
@@ -591,7 +615,7 @@ describe("remove()", () => {
         "  changed evil?[2Jname",
         "  … and 20 more",
         "  commit  main: fix it",
-        "nothing was removed; push it, or give it up with: rm hello-main --force",
+        "nothing was removed; push it, or give it up with: rm hello-main --force (home and ignored files go too)",
       ].join("\n"),
     });
     expect(await recordOf("hello-main")).toMatchObject({ power: "running", desired: "present", operation: undefined });
@@ -609,6 +633,39 @@ describe("remove()", () => {
     await expect(service.remove(main, plainly)).rejects.toMatchObject({ code: "environment.unsaved" });
     expect(await recordOf("hello-main")).toMatchObject({ id, power: "sleeping", desired: "present" });
     expect((await enter(service)).id).toBe(id);
+  });
+
+  test("refuses while something could not be looked at, and says what", async () => {
+    const service = world.serve();
+    const { id } = await enter(service);
+    world.runtime.environments.get(id)!.unsaved = { ...NOTHING_UNSAVED, doubts: ["its checkout is none"] };
+    const refusal = service.remove(main, plainly);
+    await expect(refusal).rejects.toMatchObject({ code: "environment.unsaved" });
+    await expect(refusal).rejects.toHaveProperty(
+      "told",
+      expect.stringMatching(/^hello-main may have work that is not pushed:\n  unclear its checkout is none\n/),
+    );
+    expect(world.runtime.countOf("sleep")).toBe(0);
+  });
+
+  test("looks again asleep when it cannot look awake, and fails only when that fails too", async () => {
+    const service = world.serve();
+    const { id } = await enter(service);
+    const reasons: string[] = [];
+    service.onGone(id, (reason) => reasons.push(reason));
+    const fail = () => {
+      throw new Error("Cannot fork");
+    };
+    world.runtime.before("unsaved", fail);
+    await expect(service.remove(main, plainly)).rejects.toThrow("Cannot fork");
+    expect(reasons).toEqual(["hello-main was put to sleep to look for work that is not pushed"]);
+    expect(await recordOf("hello-main")).toMatchObject({ power: "sleeping", desired: "present", operation: undefined });
+    await enter(service);
+    world.runtime.before("unsaved", (at) => {
+      if (world.runtime.environments.get(at)?.power === "running") fail();
+    });
+    await service.remove(main, plainly);
+    expect(world.runtime.environments.size).toBe(0);
   });
 
   test("ends a start that is under way, whose waiters are told why", async () => {

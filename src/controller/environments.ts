@@ -19,6 +19,7 @@ import { halt, makeEntries } from "./entries.ts";
 import { type NewRequest, planBranch } from "./new-branch.ts";
 import type { OpenEnvironment } from "./open-environment.ts";
 import { openTarget } from "./open-target.ts";
+import { sleepEnvironment } from "./put-to-sleep.ts";
 import { removeEnvironment } from "./remove.ts";
 import { resolveLogin } from "./resolve.ts";
 import { rowOf } from "./row.ts";
@@ -51,6 +52,8 @@ export interface Environments {
   create(request: NewRequest, report: Report, signal: AbortSignal): Promise<string>;
   /** @throws {Fault} `environment.unsaved` listing the work that would be lost, unless `force` */
   remove(ref: EnvironmentRef, options: { readonly force: boolean; readonly by: string }): Promise<void>;
+  /** Ends every process of it and cuts its sessions; files stay, and the next who enters wakes it. */
+  sleep(ref: EnvironmentRef, options: { readonly by: string }): Promise<void>;
   readLog(ref: EnvironmentRef): Promise<string>;
   /** Takes over what an earlier service left, and begins to watch. Called once, before anything else. */
   adopt(): Promise<void>;
@@ -92,6 +95,10 @@ export function makeEnvironments(context: Context): Environments {
       return (await openTarget(context, entries, { person: request.person, target, report }, signal)).login;
     },
     remove: async (ref, options) => removeEnvironment(context, entries, await findOwn(store, ref), options),
+    sleep: async (ref, { by }) => {
+      const record = await findOwn(store, ref);
+      await sleepEnvironment(context, entries, { record, told: `${record.login} was put to sleep by ${by}` });
+    },
     readLog: async (ref) => runtime.readLog((await findOwn(store, ref)).id, LOG_BYTES),
     adopt: async () => {
       await adoptAll(context, entries);

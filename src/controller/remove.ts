@@ -13,6 +13,7 @@ import type { EnvironmentRecord } from "../store/environments.ts";
 import { conditionOf } from "./conditions.ts";
 import type { Context } from "./context.ts";
 import { alone, type Entries, type Entry, halt } from "./entries.ts";
+import { putToSleep } from "./put-to-sleep.ts";
 
 export interface RemoveOptions {
   /** Whatever is not pushed. */
@@ -54,7 +55,7 @@ async function takeDown(context: Context, entries: Entries, entry: Entry, { forc
     entries.forget(id);
     return;
   }
-  if (!force) await mustBeSaved(context, before);
+  if (!force) await mustBeSavedAwake(context, entry, before);
   const told = `${before.login} was removed by ${by}`;
   for (const listener of entry.goneListeners) listener(told);
   await halt(entry, new Fault("environment.gone", `Cannot go on with "${id}": it is being removed`, { told }));
@@ -78,6 +79,19 @@ function hasFiles(record: EnvironmentRecord): boolean {
   return conditionOf(record.conditions, "CheckedOut") !== undefined;
 }
 
+/** Looks where it runs, and where nobody can look there, as with all its processes used, once it sleeps. */
+async function mustBeSavedAwake(context: Context, entry: Entry, record: EnvironmentRecord): Promise<void> {
+  try {
+    await mustBeSaved(context, record);
+  } catch (error) {
+    if (error instanceof Fault && error.code === "environment.unsaved") throw error;
+    context.log.warn("environment.not-looked-at", { environment: record.id, err: error });
+    const told = `${record.login} was put to sleep to look for work that is not pushed`;
+    await putToSleep(context, entry, { record, told });
+    await mustBeSaved(context, record);
+  }
+}
+
 async function mustBeSaved({ runtime }: Context, record: EnvironmentRecord): Promise<void> {
   if (!hasFiles(record)) return;
   const unsaved = await runtime.unsaved(record.id);
@@ -91,19 +105,21 @@ async function mustBeSaved({ runtime }: Context, record: EnvironmentRecord): Pro
 }
 
 /** Says whether there is work that no forge has. */
-export function holdsWork({ changedCount, commitCount }: Unsaved): boolean {
-  return changedCount > 0 || commitCount > 0;
+export function holdsWork({ changedCount, commitCount, doubts = [] }: Unsaved): boolean {
+  return changedCount > 0 || commitCount > 0 || doubts.length > 0;
 }
 
-function tellUnsaved(login: string, { changedPaths, changedCount, commits, commitCount }: Unsaved): string {
+function tellUnsaved(login: string, unsaved: Unsaved): string {
+  const { changedPaths, changedCount, commits, commitCount, doubts = [] } = unsaved;
   const list = (what: string, names: readonly string[], count: number): string[] => [
     ...names.map((name) => `  ${what} ${name.replace(/\p{C}/gu, "?")}`),
     ...(count > names.length ? [`  … and ${count - names.length} more`] : []),
   ];
   return [
-    `${login} has work that is not pushed:`,
+    `${login} ${changedCount + commitCount > 0 ? "has" : "may have"} work that is not pushed:`,
     ...list("changed", changedPaths, changedCount),
     ...list("commit ", commits, commitCount),
-    `nothing was removed; push it, or give it up with: rm ${login} --force`,
+    ...list("unclear", doubts, doubts.length),
+    `nothing was removed; push it, or give it up with: rm ${login} --force (home and ignored files go too)`,
   ].join("\n");
 }

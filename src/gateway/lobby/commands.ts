@@ -37,6 +37,8 @@ export interface LobbyEnvironments {
   ): Promise<string>;
   /** @throws {Fault} `environment.unsaved` listing the work that would be lost, unless `force` */
   remove(ref: EnvironmentRef, options: { force: boolean; by: string }): Promise<void>;
+  /** Ends every process of it and cuts its sessions; files stay, and the next who enters wakes it. */
+  sleep(ref: EnvironmentRef, options: { by: string }): Promise<void>;
   readLog(ref: EnvironmentRef): Promise<string>;
 }
 
@@ -95,7 +97,7 @@ export const lobbyCommands: readonly LobbyCommand[] = [
   {
     name: "rm",
     args: ["login"],
-    summary: "remove an environment with all its files",
+    summary: "remove an environment with all its files, home and ignored files included",
     options: {
       force: { type: "boolean", summary: "even when work in it is not pushed" },
       person: PERSON_OPTION,
@@ -105,6 +107,17 @@ export const lobbyCommands: readonly LobbyCommand[] = [
       const ref = refOf(call);
       await call.environments.remove(ref, { force: call.options["force"] === true, by: call.person.name });
       printOne(call, { removed: ref.login }, `removed ${ref.login}`);
+    },
+  },
+  {
+    name: "sleep",
+    args: ["login"],
+    summary: "end everything that runs in an environment; its files stay, and the next login wakes it",
+    options: { person: PERSON_OPTION, json: JSON_OPTION },
+    run: async (call) => {
+      const ref = refOf(call);
+      await call.environments.sleep(ref, { by: call.person.name });
+      printOne(call, { sleeping: ref.login }, `${ref.login} sleeps`);
     },
   },
   {

@@ -22,6 +22,9 @@ const row: EnvironmentRow = {
   ports: [3000],
 };
 
+/** What was put to sleep. */
+const slept: string[] = [];
+
 const environments: LobbyEnvironments = {
   list: async (person) => (person === undefined || person === "ada" ? [row] : []),
   create: async (request, report) => {
@@ -31,6 +34,9 @@ const environments: LobbyEnvironments = {
   remove: async (ref, { force, by }) => {
     if (!force)
       throw new Fault("environment.unsaved", "Cannot remove", { told: `${ref.login} has work; ${by}\n  a.txt` });
+  },
+  sleep: async (ref, { by }) => {
+    slept.push(`${ref.person} ${ref.login} by ${by}`);
   },
   readLog: async () => "x".repeat(5_000),
 };
@@ -130,6 +136,16 @@ test("the lobby lets only administrators see and touch what others have", async 
   expect(await call("ls --all")).toMatchObject({ status: 77 });
   expect(await call("rm --force --person bob hello-main")).toMatchObject({ status: 77 });
   expect(await call("ls --all", { person: { name: "eve", admin: true } })).toMatchObject({ status: 0 });
+});
+
+test("the lobby puts a person's own environment to sleep, and everybody's for administrators", async () => {
+  slept.length = 0;
+  expect(await call("sleep hello-main")).toMatchObject({ stdout: "hello-main sleeps\n", status: 0 });
+  expect(JSON.parse((await call("sleep hello-main --json")).stdout)).toEqual({ sleeping: "hello-main" });
+  expect(await call("sleep --person bob hello-main")).toMatchObject({ status: 77 });
+  const eve = { name: "eve", admin: true };
+  expect(await call("sleep --person bob hello-main", { person: eve })).toMatchObject({ status: 0 });
+  expect(slept).toEqual(["ada hello-main by ada", "ada hello-main by ada", "bob hello-main by eve"]);
 });
 
 test("the lobby shows and ends a person's own sessions, and everybody's to administrators", async () => {
