@@ -73,6 +73,7 @@ export class SessionChannel {
 
   /** Takes a channel request; `reader` stands behind the request's name. */
   takeRequest(name: string, reader: WireReader): void {
+    if (this.#hasClosed) return; // on its way when we closed: an answer behind CLOSE would break the protocol
     const wantsReply = reader.boolean();
     const isTaken = this.#accept(name);
     if (wantsReply) this.#sendBare(isTaken ? message.channelSuccess : message.channelFailure);
