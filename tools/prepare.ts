@@ -23,6 +23,7 @@ interface Need {
 const FOR_START: readonly Need[] = [
   { package: "git", program: "git" },
   { package: "iproute2", program: "ip" },
+  { package: "keyutils", program: "keyctl" },
   { package: "nftables", program: "nft" },
   { package: "openssh-client", program: "ssh" },
   { package: "openssh-server", program: "sshd" },

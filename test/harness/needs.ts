@@ -12,6 +12,7 @@ import { plainEnv } from "./program.ts";
 const NEEDED: Readonly<Record<string, string>> = {
   git: "git",
   ip: "iproute2",
+  keyctl: "keyutils",
   nft: "nftables",
   ssh: "openssh-client",
   "ssh-keygen": "openssh-client",

@@ -94,7 +94,7 @@ function openDoor(host: Host, spec: EnvironmentSpec, state: Running): Door {
   ];
   const words = [scriptPath("enter.sh"), "stream", ...joinFiles(host.groups, spec.id), "--", ...inside];
   // A session of its own: a Ctrl-C at the service's terminal is not for connections, which are told before they are cut.
-  const child = spawn("/bin/sh", words, {
+  const child = spawn("/bin/bash", words, {
     cwd: "/",
     env: MACHINE_ENV,
     detached: true,

@@ -106,7 +106,7 @@ function begin(options: LaunchOptions): { child: ChildProcess; control: Socket }
   const setup = ["/bin/sh", scriptPath("setup.sh"), place.mountTable, place.root, hostname, batchFile, ...command];
   const words = [scriptPath("enter.sh"), "keep", "--", ...unshareWords(identity), ...setup];
   // A session of its own: a Ctrl-C at the service's terminal is not for environments.
-  const child = spawn("/bin/sh", words, {
+  const child = spawn("/bin/bash", words, {
     cwd: "/",
     env: MACHINE_ENV,
     detached: true,

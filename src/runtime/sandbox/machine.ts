@@ -59,6 +59,7 @@ const PROC_MASKS = [
 
 /** Programs of this machine, each with the Debian package that has it. */
 const NEEDED = {
+  bash: "bash",
   unshare: "util-linux",
   nsenter: "util-linux",
   mount: "mount",

@@ -15,6 +15,7 @@ import { emptyTrash, makeFiles } from "./creating.ts";
 import { makeDiskUse } from "./disk-use.ts";
 import { makeDoors } from "./doors.ts";
 import type { Host } from "./host.ts";
+import { clearKeyrings, findKeyringLacks } from "./keyrings.ts";
 import { makePlace, WORKSPACE } from "./layout.ts";
 import type { Place } from "./layout.ts";
 import { appendLog, readLogEnd } from "./log-file.ts";
@@ -46,12 +47,13 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
   const doors = makeDoors(host);
   const at = (id: string) => makePlace(stateDir, id);
   return {
-    lacks: [...machine.lacks, ...network.lacks, ...groups.lacks],
+    lacks: [...machine.lacks, ...network.lacks, ...groups.lacks, ...findKeyringLacks()],
     baseEnv: (user, workspaceFolder) => makeBaseEnv({ user, workspaceFolder, containerEnv: {} }, {}),
     create: (spec, report, signal) =>
       queue(spec.id, async () => {
         const place = at(spec.id);
         if (findRunning(host, place) === undefined) await stopAll(host, place);
+        if (!existsSync(place.workspace)) await clearKeyrings(machine.identity, spec.uid);
         await makeFiles(host, place, { spec, report }, signal);
         writeAuthorizedKey(place, gatewayKey);
       }),
@@ -161,6 +163,8 @@ async function look(
 async function removeAll(host: Host, place: Place): Promise<void> {
   if (!existsSync(place.folder)) return;
   await stopAll(host, place);
+  const spec = readSpec(place);
+  if (spec !== undefined) await clearKeyrings(host.machine.identity, spec.uid);
   // From here on it counts as half made: no crash leaves an environment that looks whole and has lost files.
   if (existsSync(place.workspace)) {
     await emptyTrash([place.trash]);

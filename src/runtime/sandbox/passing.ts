@@ -58,7 +58,7 @@ export async function runInRunning(
     const words = [scriptPath("enter.sh"), "keep", ...joinFiles(host.groups, place.id), "--", ...inside];
     const { output } = passing;
     const stdout = typeof output === "number" ? output : "pipe";
-    const child = spawn("/bin/sh", words, {
+    const child = spawn("/bin/bash", words, {
       cwd: "/",
       env: MACHINE_ENV,
       detached: true,
