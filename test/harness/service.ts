@@ -3,13 +3,14 @@
  * a temporary folder, and everything taken away at the end.
  *
  * Disposing destroys every environment through the lobby, stops the service, and throws when anything is left on the
- * machine or the service has logged an error.
+ * machine, the service has logged an error, or the audit log does not verify.
  *
  * @module
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { verifyAudit } from "../../src/gateway/audit/verify-audit.ts";
 import { makeClient, readPublicKey, type Client, type KeyType } from "./client.ts";
 import { freePort } from "./free-port.ts";
 import { clearLeftovers, findLeftovers, type Traces } from "./leftovers.ts";
@@ -259,6 +260,8 @@ async function takeDown({ runner, admin, traces, state }: TakingDown): Promise<s
     });
   }
   complaints.push(...listEnvironments(state).map((id) => `files of environment ${id}`));
+  const audit = await verifyAudit(join(state, "audit.jsonl"));
+  if (!audit.sound) complaints.push(`line ${audit.line} of the audit log: ${audit.why}`);
   complaints.push(...(await findLeftovers(traces(ids))).map((line) => `left: ${line}`));
   if (complaints.length > 0) await clearLeftovers(traces(ids));
   return complaints;
