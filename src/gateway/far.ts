@@ -19,6 +19,8 @@ export interface Reached {
   /** The only host key to believe. */
   readonly hostKey: Buffer;
   readonly user: string;
+  /** Sentence for the person on what kept its sshd from letting anybody in, where that can be told. */
+  readonly trouble?: () => string | undefined;
 }
 
 /** What the far leg tells once it is authenticated. */
@@ -46,7 +48,7 @@ export async function enterFar(reached: Reached, options: EnterOptions, signal: 
   const { promise, resolve, reject } = Promise.withResolvers<Transport>();
   let isInside = false;
   const fail = (error: unknown): void => {
-    const told = "the environment could not be entered";
+    const told = reached.trouble?.() ?? "the environment could not be entered";
     reject(
       new Fault("runtime.failed", "Cannot enter the environment: its sshd did not let us in", { told, cause: error }),
     );

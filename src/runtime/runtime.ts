@@ -77,6 +77,8 @@ export interface Reach {
   readonly hostKey: Buffer;
   /** User name to authenticate as. */
   readonly user: string;
+  /** Sentence for the person on what in the environment kept its sshd from letting anybody in, where that can be told. */
+  readonly trouble?: () => string | undefined;
   /** Ends the connection: hangs up on foreground processes (SIGHUP to their groups), then closes the stream. Idempotent. */
   end(): Promise<void>;
 }

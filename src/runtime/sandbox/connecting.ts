@@ -8,7 +8,7 @@ import { join } from "node:path";
 
 import type { EnvironmentSpec, Reach, SessionSpec } from "../runtime.ts";
 import { makeBaseEnv } from "./command-file.ts";
-import { readGroupPids } from "./control-groups.ts";
+import { isOutOfProcesses, readGroupPids } from "./control-groups.ts";
 import type { Door, Doors } from "./doors.ts";
 import type { Host } from "./host.ts";
 import { INSIDE } from "./layout.ts";
@@ -42,8 +42,18 @@ export function openReach(host: Host, place: Place, { doors, spec, state, sessio
     stream.destroy();
   };
   let ending: Promise<void> | undefined;
-  return { stream, hostKey: readHostKey(place), user: state.start.user, end: () => (ending ??= end()) };
+  return {
+    stream,
+    hostKey: readHostKey(place),
+    user: state.start.user,
+    trouble: () => (isOutOfProcesses(host.groups, place.id, spec.limits) ? OUT_OF_PROCESSES : undefined),
+    end: () => (ending ??= end()),
+  };
 }
+
+const OUT_OF_PROCESSES =
+  "the environment has used up all the processes it may have; end them with: ssh slip@host sleep <login>" +
+  " (files stay, and the next login wakes it)";
 
 /**
  * Tells foreground commands that their connection is over. sshd itself does so for those with a terminal only; the

@@ -161,6 +161,13 @@ export async function readGroupPids({ hierarchies }: ControlGroups, id: string):
   return text.split("\n").filter(Boolean).map(Number);
 }
 
+/** Says whether an environment has used up its processes, or all but a few: some end and others begin all the time. */
+export function isOutOfProcesses({ hierarchies }: ControlGroups, id: string, { processCount }: Limits): boolean {
+  const counting = hierarchies.find(({ controllers }) => controllers.includes("pids"));
+  if (counting === undefined || processCount === undefined) return false;
+  return Number(readText(join(counting.base, id, "pids.current"))) >= processCount * 0.9;
+}
+
 /** Removes an environment's groups, whose processes are gone or about to be. */
 export async function removeGroups({ hierarchies }: ControlGroups, id: string, clock: Clock): Promise<void> {
   for (const { base } of hierarchies) {
