@@ -58,7 +58,7 @@ test("ssh sends Ctrl-C as an interrupt to what runs in the foreground, and Ctrl-
   terminal.type("echo rc=$?; cat; echo rc=$?\r");
   await terminal.untilOutput(/rc=130/);
   terminal.type("\x04");
-  await terminal.untilOutput(/rc=0/);
+  await terminal.untilOutput(/rc=0\r\n[^]*PROMPT $/);
   terminal.type("\x04");
   expect((await terminal.ended).exitCode).toBe(0);
 });
