@@ -52,6 +52,9 @@ export interface Launched {
   readonly ended: Promise<number>;
 }
 
+/** What a first process may have said that nobody has read yet, in bytes; its few lines are far shorter. */
+const UNREAD_BYTES = 64 * 1024;
+
 /** Path of a script of ours on this machine. */
 export function scriptPath(name: string): string {
   return join(import.meta.dirname, name);
@@ -140,12 +143,14 @@ export async function expectLine(nextLine: () => Promise<string | undefined>, wa
   }
 }
 
-function makeLineReader(socket: Socket): Pick<Launched, "nextLine" | "unread"> {
+/** Reads lines of a socket. Programs inside can get hold of its other end: one that says too much is cut off. */
+export function makeLineReader(socket: Socket): Pick<Launched, "nextLine" | "unread"> {
   let text = "";
   let isOver = false;
   let wake = () => {};
   socket.on("data", (chunk: Buffer) => {
-    text += chunk.toString("latin1");
+    if (text.length + chunk.length > UNREAD_BYTES) socket.destroy();
+    else text += chunk.toString("latin1");
     wake();
   });
   socket.on("close", () => {

@@ -1,0 +1,26 @@
+import { once } from "node:events";
+import { connect, createServer, Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+
+import { makeLineReader } from "./launch.ts";
+
+test("makeLineReader() reads line after line, and cuts off what says more than 64 KiB that nobody reads", async () => {
+  const server = createServer().listen(join(tmpdir(), `slipway-launch-${process.pid}`));
+  await once(server, "listening");
+  const inside = connect(String(server.address()));
+  inside.on("error", () => {}); // EPIPE once it is cut off
+  const [outside]: unknown[] = await once(server, "connection");
+  if (!(outside instanceof Socket)) throw new Error("Cannot test: no connection");
+  const { nextLine, unread } = makeLineReader(outside);
+  inside.write("self 1\nready\n");
+  expect([await nextLine(), await nextLine()]).toEqual(["self 1", "ready"]);
+  const cutOff = once(outside, "close");
+  for (let sent = 0; sent < 40; sent++) inside.write("x".repeat(8_192));
+  await cutOff;
+  expect(unread().length).toBeLessThanOrEqual(65_536);
+  expect(await nextLine()).toBeUndefined();
+  inside.destroy();
+  server.close();
+});
