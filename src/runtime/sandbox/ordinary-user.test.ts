@@ -44,14 +44,14 @@ const AS_USER = [
   "--bounding-set=-all",
 ];
 
-async function asUser(line: string, words: readonly string[], before: readonly string[] = []) {
+async function asUser(line: string, words: readonly string[], start = START) {
   const spec = sandbox.makeSpec();
   const source = { ...spec.source, mirrorPath: join(folder, "mirror.git") };
   const stateDir = join(folder, "state");
   const { gatewayKey } = sandbox.options;
-  const told: Told = { stateDir, gatewayKey, network: "auto", specs: [{ ...spec, source }], start: START, line };
+  const told: Told = { stateDir, gatewayKey, network: "auto", specs: [{ ...spec, source }], start, line };
   const service = [process.execPath, PROGRAM, JSON.stringify(told), ...words];
-  return { spec, ...(await run([...before, ...AS_USER, ...service], { timeoutMs: 60_000 })) };
+  return { spec, ...(await run([...AS_USER, ...service], { timeoutMs: 60_000 })) };
 }
 
 test("an ordinary user's environments work, as that user, apart from the machine, and leave nothing", async () => {
@@ -89,6 +89,18 @@ test("an ordinary user's environments work, as that user, apart from the machine
   expect(stdout).toContain(`destroy ${spec.id}`);
   expect(readdirSync(join(folder, "state/environments"))).toEqual([]);
   expect(existsSync(join(folder, "state/environments", spec.id))).toBe(false);
+});
+
+test("the service command of an ordinary user's environment runs without any capability, and again after its end", async () => {
+  const start = { ...START, run: "echo round; grep -E 'Cap(Eff|Prm|Bnd|Inh)' /proc/self/status; exit 3" };
+  const { exitCode, stdout } = await asUser("sleep 2", ["create", "start", "run", "log", "destroy"], start);
+  expect(exitCode).toBe(0);
+  expect(stdout).not.toContain("uid_map");
+  expect(stdout).toContain("slipway: the service command ended with code 3 and starts again in 1 s");
+  expect(stdout.match(/^round$/gm)?.length).toBeGreaterThan(1);
+  const capabilities = stdout.match(/^Cap.*/gm) ?? [];
+  expect(capabilities.filter((one) => !one.endsWith("0000000000000000"))).toEqual([]);
+  expect(capabilities.length).toBeGreaterThan(7);
 });
 
 test("an ordinary user is told which setting forbids environments", async () => {

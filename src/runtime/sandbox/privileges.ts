@@ -40,11 +40,17 @@ export function enterWords(identity: Identity, pid: number): string[] {
 const NO_PRIVILEGES = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--"];
 
 /**
+ * The same but for what mapping a user number takes: since Linux 5.12 only who may set file capabilities may map the
+ * number 0 of the namespace above, which an ordinary user has there. user_namespaces(7)
+ */
+const ONLY_MAPPING = ["--no-new-privs", "--bounding-set=-all,+setfcap", "--inh-caps=-all", "--"];
+
+/**
  * Words before the program that holds the namespaces. Its user namespace is the one that later sessions join first, so
  * an ordinary user's keeps the outer one, and gives up the capabilities in it.
  */
 export function holderWords(identity: Identity, uid: number): string[] {
-  return identity.mode === "root" ? dropTo(uid) : ["setpriv", ...NO_PRIVILEGES];
+  return identity.mode === "root" ? dropTo(uid) : ["setpriv", ...ONLY_MAPPING];
 }
 
 /**
