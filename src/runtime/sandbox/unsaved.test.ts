@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
 import { whyNoService } from "../../../test/harness/needs.ts";
+import { mustRun } from "../../../test/harness/program.ts";
 import { openTestSandbox } from "../../../test/harness/sandbox.ts";
 import type { TestSandbox } from "../../../test/harness/sandbox.ts";
 import type { EnvironmentSpec } from "../runtime.ts";
@@ -131,6 +132,14 @@ describe("unsaved() finds", () => {
     const line =
       "echo .env >> .git/info/exclude; echo > .env; echo > ~/notes; mkdir -p ~/.cache; git init -q ~/.cache/x; echo > ~/.cache/x/y; git tag kept HEAD";
     expect(await sandbox.ssh(spec.id, [line])).toMatchObject({ exitCode: 0 });
+    expect(await sandbox.runtime.unsaved(spec.id)).toEqual(CLEAN);
+  });
+
+  test("no work in a tag beside all branches when the forge has it", async () => {
+    const author = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+    const words = ["commit-tree", "-m", "release", "refs/heads/main^{tree}"];
+    const object = await mustRun(["git", ...author, "--git-dir", spec.source.mirrorPath, ...words]);
+    expect(await sandbox.ssh(spec.id, [`git tag kept ${object.trim()}`])).toMatchObject({ exitCode: 0, stderr: "" });
     expect(await sandbox.runtime.unsaved(spec.id)).toEqual(CLEAN);
   });
 
