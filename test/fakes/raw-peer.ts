@@ -54,7 +54,7 @@ export interface ExchangeOptions {
 }
 
 /** Thrown by `next()` once the stream has ended; `text` is the other side's DISCONNECT, if it sent one. */
-export class PeerClosed extends Error {
+class PeerClosed extends Error {
   override readonly name = "PeerClosed";
 }
 

@@ -26,7 +26,7 @@ export interface EtcFacts {
 export type EtcFiles = Readonly<Record<string, string>>;
 
 /** Program that `sshd` starts as the user's shell: it goes to the workspace folder and becomes the real one. */
-export const SHELL = `${INSIDE}/shell`;
+const SHELL = `${INSIDE}/shell`;
 
 /** Makes all of them. */
 export function makeEtcFiles(facts: EtcFacts): EtcFiles {

@@ -10,7 +10,7 @@ import { open, stat } from "node:fs/promises";
 import { isCode } from "./stored.ts";
 
 /** Shortened when longer than this, to half of it. */
-export const LOG_BYTES = 8 * 1024 * 1024;
+const LOG_BYTES = 8 * 1024 * 1024;
 
 /** Adds text to a log. */
 export async function appendLog(path: string, text: string): Promise<void> {

@@ -80,7 +80,7 @@ export function makeSkeleton(place: Place, machine: Machine, uid: number): void 
 }
 
 /** Gives a new file or folder to the environment's user; an ordinary user's own are the environment's already. */
-export function giveTo(path: string, uid: number, { identity }: Machine): void {
+function giveTo(path: string, uid: number, { identity }: Machine): void {
   if (identity.mode === "root") chownSync(path, uid, uid);
 }
 
