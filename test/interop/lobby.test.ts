@@ -128,7 +128,7 @@ test("rm refuses to lose work, says which, and does it when forced", async () =>
     "  changed a file",
     "  commit  gone: Kept nowhere else",
     expect.stringMatching(/^ {2}commit {2}stash: /),
-    "nothing was removed; push it, or give it up with: rm hello-gone --force",
+    "nothing was removed; push it, or give it up with: rm hello-gone --force (home and ignored files go too)",
   ]);
   expect((await ssh(["hello-gone@slipway", "cat 'a file'"])).stdout).toBe("new\n");
   const forced = await lobby("rm", "hello-gone", "--force", "--json");
@@ -204,7 +204,7 @@ test("help names every command, and is what a shell in the lobby prints", async 
   const { commands } = JSON.parse((await lobby("help", "--json")).stdout) as {
     commands: { name: string; usage: string }[];
   };
-  expect(commands.map(({ name }) => name)).toEqual(["ls", "new", "rm", "who", "kill", "log", "help"]);
+  expect(commands.map(({ name }) => name)).toEqual(["ls", "new", "rm", "sleep", "who", "kill", "log", "help"]);
   for (const { usage } of commands) expect(help.stdout).toContain(`  ${usage}\n`);
 });
 
