@@ -8,12 +8,13 @@ import { join } from "node:path";
 
 import type { EnvironmentSpec, Reach, SessionSpec } from "../runtime.ts";
 import { makeBaseEnv } from "./command-file.ts";
-import { isOutOfProcesses, readGroupPids } from "./control-groups.ts";
+import { isOutOfProcesses } from "./control-groups.ts";
 import type { Door, Doors } from "./doors.ts";
 import type { Host } from "./host.ts";
 import { INSIDE } from "./layout.ts";
 import type { Place } from "./layout.ts";
-import { findForeground, findSessionLeaders, isOfChannel, readProcesses, sendSignal } from "./processes.ts";
+import { findForeground, findSessionLeaders, isOfChannel, sendSignal } from "./processes.ts";
+import type { Stat } from "./processes.ts";
 import { readHostKey, writePrivate } from "./skeleton.ts";
 import { makeSshdConfig } from "./sshd-config.ts";
 import type { Running } from "./stored.ts";
@@ -23,10 +24,13 @@ export interface ConnectOptions {
   readonly spec: EnvironmentSpec;
   readonly state: Running;
   readonly session: SessionSpec;
+  /** Reads what runs in the environment. */
+  readonly readAll: () => Promise<Stat[]>;
 }
 
 /** Starts it and hands over its stream at once: what fails later ends the stream. */
-export function openReach(host: Host, place: Place, { doors, spec, state, session }: ConnectOptions): Reach {
+export function openReach(host: Host, place: Place, options: ConnectOptions): Reach {
+  const { doors, spec, state, session, readAll } = options;
   const name = join("sessions", encodeURIComponent(session.sessionId).slice(0, 200));
   const config = makeSshdConfig(makeBaseEnv(state.start, session.env));
   writePrivate(join(place.inside, name), config, { uid: spec.uid, machine: host.machine });
@@ -38,7 +42,7 @@ export function openReach(host: Host, place: Place, { doors, spec, state, sessio
     host.log.debug("sandbox.sshd-ended", { environment: place.id, exitCode, said: door.said() });
   });
   const end = async () => {
-    await hangUp(host, place.id, door);
+    hangUp(door, await readAll());
     stream.destroy();
   };
   let ending: Promise<void> | undefined;
@@ -59,8 +63,7 @@ const OUT_OF_PROCESSES =
  * Tells foreground commands that their connection is over. sshd itself does so for those with a terminal only; the
  * others would go on for ever. Those whose sshd was killed are found by their first process having taken them in.
  */
-async function hangUp(host: Host, id: string, { child, holder }: Door): Promise<void> {
-  const processes = await readProcesses(await readGroupPids(host.groups, id));
+function hangUp({ child, holder }: Door, processes: readonly Stat[]): void {
   const isRunning = child.pid !== undefined && child.exitCode === null && child.signalCode === null;
   const leaders = isRunning ? findSessionLeaders(processes, child.pid) : [];
   const orphans = processes.filter((stat) => stat.parent === holder.pid && isOfChannel(stat, holder));

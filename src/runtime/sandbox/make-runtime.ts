@@ -11,6 +11,7 @@ import type { EnvironmentSpec, Runtime } from "../runtime.ts";
 import { makeBaseEnv, makeCommandFile } from "./command-file.ts";
 import { runCommand } from "./commands.ts";
 import { openReach } from "./connecting.ts";
+import { readGroupPids } from "./control-groups.ts";
 import { emptyTrash, makeFiles } from "./creating.ts";
 import { makeDiskUse } from "./disk-use.ts";
 import { makeDoors } from "./doors.ts";
@@ -21,8 +22,9 @@ import type { Place } from "./layout.ts";
 import { appendLog, readLogEnd } from "./log-file.ts";
 import { makeOneAtATime } from "./one-at-a-time.ts";
 import { runInPassing, runInRunning } from "./passing.ts";
-import { isAlive } from "./processes.ts";
+import { isAlive, readProcesses } from "./processes.ts";
 import type { ProgramEnd } from "./program.ts";
+import { makeShared } from "./shared.ts";
 import { writeAuthorizedKey } from "./skeleton.ts";
 import { readSourceFile } from "./source-file.ts";
 import { startEnvironment } from "./starting.ts";
@@ -45,6 +47,7 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
   const queue = makeOneAtATime();
   const disk = makeDiskUse(host.clock);
   const doors = makeDoors(host);
+  const readAll = makeShared(async (id) => readProcesses(await readGroupPids(groups, id)));
   const at = (id: string) => makePlace(stateDir, id);
   return {
     lacks: [...machine.lacks, ...network.lacks, ...groups.lacks, ...findKeyringLacks()],
@@ -68,7 +71,7 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
     connect: async (id, session, signal) => {
       signal.throwIfAborted();
       const { place, spec, state } = needRunning(host, at(id));
-      return openReach(host, place, { doors, spec, state, session });
+      return openReach(host, place, { doors, spec, state, session, readAll: () => readAll(id) });
     },
     run: async (id, command, env, signal) => {
       const { place, spec, state } = needRunning(host, at(id));
