@@ -22,6 +22,12 @@ import { mustRun, runProgram } from "./program.ts";
  */
 const POOL = { network: "198.18.0.0/15", first: (198 << 24) | (18 << 16), pairs: 2 ** 16 };
 
+/**
+ * Where clouds answer with the machine's credentials or settings at addresses that are not link-local: Alibaba Cloud,
+ * Azure (WireServer) and Oracle Cloud (its older address).
+ */
+const METADATA = "100.100.100.200, 168.63.129.16, 192.0.0.192";
+
 /** Interfaces of this machine that lead to environments begin with this: 15 characters are all a name can have. */
 const PREFIX = "slip-";
 
@@ -59,8 +65,10 @@ export function pickIndex(start: number, taken: ReadonlySet<number>): number {
 /**
  * Makes our table of rules, for `nft -f`. Pure.
  *
- * An environment may begin connections to anything but this machine, other environments, link-local addresses (where
- * clouds answer with the machine's credentials) and multicast. Name servers are excepted, which may be any of these.
+ * An environment may begin connections to anything but this machine, other environments, what clouds answer at with the
+ * machine's credentials (link-local addresses and `METADATA`) and multicast. Name servers are excepted, which may be any
+ * of these. Nobody on this machine may begin one to an environment: its ports are reached through the gateway alone,
+ * which asks who it is.
  */
 export function makeRules(nameservers: readonly string[]): string {
   const servers = nameservers.filter((address) => /^[0-9.]+$/.test(address)).join(", ");
@@ -84,7 +92,14 @@ table inet slipway {
     meta nfproto ipv6 reject
     ip saddr != ${POOL.network} reject
     ${names}
-    ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3, ${POOL.network} } reject
+    ip daddr { 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16, 224.0.0.0/3, ${METADATA}, ${POOL.network} } reject
+  }
+  chain output {
+    type filter hook output priority -10; policy accept;
+    oifname != "${PREFIX}*" accept
+    ct state established,related accept
+    meta l4proto icmp accept
+    reject
   }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
