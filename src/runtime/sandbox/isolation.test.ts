@@ -68,6 +68,16 @@ test("a process inside has no privilege and can get none", async () => {
   expect(await tell(a, "su -c id; echo $?")).not.toContain("uid=0");
 });
 
+test("settings of the machine in /proc are read-only, and what tells of it is empty", async () => {
+  const folders = "/proc/bus /proc/fs /proc/irq /proc/sys";
+  const options = await tell(a, `for at in ${folders}; do grep " $at " /proc/self/mounts || echo "no $at"; done`);
+  expect(options.match(/^proc \S+ proc ro,nosuid,nodev/gm)).toHaveLength(4);
+  const masked = "kcore keys key-users latency_stats timer_list sched_debug sysrq-trigger kmsg";
+  expect(await tell(a, `cd /proc; cat ${masked} 2>/dev/null; ls -A acpi asound scsi 2>/dev/null | grep -v ':$'`)).toBe(
+    "",
+  );
+});
+
 test("a user namespace made inside leads no further", async () => {
   const said = await tell(
     a,

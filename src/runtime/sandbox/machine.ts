@@ -37,7 +37,8 @@ export interface Machine {
   readonly systemLinks: readonly { readonly name: string; readonly target: string }[];
   readonly overlay: MountFacts["overlay"];
   readonly hidden: MountFacts["hidden"];
-  readonly procMasks: readonly string[];
+  readonly procMasks: MountFacts["procMasks"];
+  readonly procReadOnly: readonly string[];
   readonly ttyGroup: number | undefined;
   readonly lacks: readonly string[];
 }
@@ -55,7 +56,14 @@ const PROC_MASKS = [
   "sched_debug",
   "sysrq-trigger",
   "kmsg",
+  "key-users",
 ];
+
+/** Folders of it that hold nothing for an environment: the same list. */
+const PROC_MASKED_FOLDERS = ["acpi", "asound", "scsi"];
+
+/** Folders of it that nobody inside writes to: OCI runtime specification, readonlyPaths. */
+const PROC_READ_ONLY = ["bus", "fs", "irq", "sys"];
 
 /** Programs of this machine, each with the Debian package that has it. */
 const NEEDED = {
@@ -103,7 +111,11 @@ export async function readMachine(options: MachineOptions): Promise<Machine> {
       // Without layers the root's own /etc is seen elsewhere, through links.
       return { isFolder, path: overlay === "refused" ? path.replace(/^etc\//, "opt/slipway/etc/") : path };
     }),
-    procMasks: PROC_MASKS.filter((name) => existsSync(join("/proc", name))),
+    procMasks: [
+      ...PROC_MASKS.map((name) => ({ name, isFolder: false })),
+      ...PROC_MASKED_FOLDERS.map((name) => ({ name, isFolder: true })),
+    ].filter(({ name }) => existsSync(join("/proc", name))),
+    procReadOnly: PROC_READ_ONLY.filter((name) => existsSync(join("/proc", name))),
     ttyGroup: identity.mode === "root" ? readTtyGroup(options.root) : undefined,
     lacks: findLacks(identity, overlay),
   };

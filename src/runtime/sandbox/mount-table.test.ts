@@ -21,7 +21,8 @@ const FACTS: MountFacts = {
   uid: 7,
   ttyGroup: 5,
   extras: { "bin/node": "/some where/node" },
-  procMasks: ["kcore"],
+  procMasks: [{ name: "kcore", isFolder: false }],
+  procReadOnly: ["bus", "sys"],
   controlGroups: { memory: "/sys/fs/cgroup/memory/slipway/env1" },
   shmBytes: 1024,
 };

@@ -28,8 +28,10 @@ export interface MountFacts {
   readonly ttyGroup: number | undefined;
   /** Name below `INSIDE` → file or folder on this machine, bound read-only. */
   readonly extras: Readonly<Record<string, string>>;
-  /** Files of `/proc` that this kernel has and that say more of the machine than an environment should know. */
-  readonly procMasks: readonly string[];
+  /** What this kernel has in `/proc` that says more of the machine than an environment should know. */
+  readonly procMasks: readonly { readonly name: string; readonly isFolder: boolean }[];
+  /** Folders this kernel has in `/proc` that are settings of the whole machine. */
+  readonly procReadOnly: readonly string[];
   /** Path below `/sys/fs/cgroup` inside → the environment's own group on this machine. */
   readonly controlGroups: Readonly<Record<string, string>>;
   readonly shmBytes: number;
@@ -52,8 +54,8 @@ export function makeMountTable(facts: MountFacts): string {
     writable(place.tmp, at("tmp")),
     writable(place.varTmp, at("var/tmp")),
     line("proc", at("proc"), "proc", "nosuid,nodev,noexec"),
-    readOnly(at("proc/sys"), at("proc/sys")),
-    ...facts.procMasks.map((name) => line("/dev/null", at(join("proc", name)), "none", "bind")),
+    ...facts.procReadOnly.map((name) => readOnly(at(join("proc", name)), at(join("proc", name)))),
+    ...facts.procMasks.map(({ name, isFolder }) => hide(place, at(join("proc", name)), isFolder)),
     ...DEVICES.map((name) => line(join("/dev", name), at(join("dev", name)), "none", "bind")),
     line("devpts", at("dev/pts"), "devpts", `newinstance,nosuid,noexec,ptmxmode=0666,mode=0620${ttyOption(facts)}`),
     line("tmpfs", at("dev/shm"), "tmpfs", `nosuid,nodev,mode=1777,size=${facts.shmBytes}`),
