@@ -1,5 +1,6 @@
 import { once } from "node:events";
-import { connect, createServer, Socket } from "node:net";
+import { connect, createServer } from "node:net";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -7,12 +8,13 @@ import { expect, test } from "vitest";
 import { makeLineReader } from "./launch.ts";
 
 test("makeLineReader() reads line after line, and cuts off what says more than 64 KiB that nobody reads", async () => {
-  const server = createServer().listen(join(tmpdir(), `slipway-launch-${process.pid}`));
+  const path = join(tmpdir(), `slipway-launch-${process.pid}`);
+  const server = createServer().listen(path);
   await once(server, "listening");
-  const inside = connect(String(server.address()));
+  const accepted = new Promise<Socket>((resolve) => server.once("connection", resolve));
+  const inside = connect(path);
   inside.on("error", () => {}); // EPIPE once it is cut off
-  const [outside]: unknown[] = await once(server, "connection");
-  if (!(outside instanceof Socket)) throw new Error("Cannot test: no connection");
+  const outside = await accepted;
   const { nextLine, unread } = makeLineReader(outside);
   inside.write("self 1\nready\n");
   expect([await nextLine(), await nextLine()]).toEqual(["self 1", "ready"]);
