@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Fault, faults } from "../base/fault.ts";
 import { bringUp, type Live, takeUp } from "./bring-up.ts";
 import { conditionOf } from "./conditions.ts";
 import type { Context } from "./context.ts";
@@ -54,7 +55,10 @@ function start(
  * next try begins anew. Whatever had files keeps them and sleeps.
  */
 async function clearFailed({ store, runtime, log }: Context, id: string, cause: unknown): Promise<void> {
-  log.error("environment.failed", cause, { environment: id });
+  // Nothing for an operator: it is about what the person asked for, and they are told.
+  if (cause instanceof Fault && faults[cause.code].blame === "caller")
+    log.warn("environment.refused", { environment: id, code: cause.code, reason: cause.message });
+  else log.error("environment.failed", cause, { environment: id });
   try {
     const { fence, conditions } = await store.begin(id, "destroying");
     if (conditionOf(conditions, "CheckedOut") !== undefined) {

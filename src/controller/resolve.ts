@@ -59,7 +59,8 @@ export async function resolveLogin(
 ): Promise<Target> {
   const resolvedAt = options.clock.now();
   const granted = options.repositoriesOf(person);
-  if (login.person !== undefined && login.person !== person) throw unknownLogin(person, login, []);
+  const asked: Asked = { person, login, stale: [] };
+  if (login.person !== undefined && login.person !== person) throw unknownLogin(asked, []);
   const known = await options.store.findByLogin(person, textOf(login));
   if (known !== undefined && granted.some(({ name }) => name === known.repository)) return targetOf(known, resolvedAt);
   const records = await options.store.list({ person, desired: "present" });
@@ -68,11 +69,14 @@ export async function resolveLogin(
   if (match.type === "none") {
     // Only the repositories that the login names can have a branch for it.
     const named = granted.filter(({ name }) => mayName(login, name));
-    await Promise.all(named.map(({ name }) => options.mirrors.refresh(name, 0, signal)));
+    const refreshed = named.map(async ({ name }) => {
+      if ((await options.mirrors.refresh(name, 0, signal)).stale) asked.stale.push(name);
+    });
+    await Promise.all(refreshed);
     candidates = await listCandidates(granted, records, options.mirrors);
     match = matchLogin(login, candidates);
   }
-  const place = onlyPlace(match, person, login);
+  const place = onlyPlace(match, asked);
   const there = records.find(({ repository, branch }) => repository === place.repository && branch === place.branch);
   if (there !== undefined) return targetOf(there, resolvedAt);
   return {
@@ -117,16 +121,20 @@ function mayName(login: PlaceLogin, repository: string): boolean {
   return login.text.toLowerCase().startsWith(`${name}-`);
 }
 
-function onlyPlace(
-  match: Match,
-  person: string,
-  login: PlaceLogin,
-): { repository: string; branch: string; owner?: string } {
+/** What was looked for, and of which repositories the newest branches are not known. */
+interface Asked {
+  readonly person: string;
+  readonly login: PlaceLogin;
+  readonly stale: string[];
+}
+
+function onlyPlace(match: Match, asked: Asked): { repository: string; branch: string; owner?: string } {
+  const { person, login } = asked;
   switch (match.type) {
     case "one":
       return match;
     case "none":
-      throw unknownLogin(person, login, match.nearest);
+      throw unknownLogin(asked, match.nearest);
     case "many": {
       const more = match.leftOutCount === 0 ? "" : ` and ${match.leftOutCount} more`;
       throw new Fault("login.ambiguous", `Cannot resolve "${textOf(login)}" for ${person}: it fits several branches`, {
@@ -136,11 +144,13 @@ function onlyPlace(
   }
 }
 
-function unknownLogin(person: string, login: PlaceLogin, nearest: readonly string[]): Fault {
+function unknownLogin({ person, login, stale }: Asked, nearest: readonly string[]): Fault {
   const whose = login.person === undefined ? "" : `+@${login.person}`;
   const text = `${textOf(login)}${whose}`;
   const hint = nearest.length === 0 ? "" : `; nearest: ${nearest.join(", ")}`;
+  const away =
+    stale.length === 0 ? "" : `; the origin of ${stale.join(" and ")} cannot be reached, so what is new is not known`;
   return new Fault("login.unknown", `Cannot resolve "${text}" for ${person}: nothing that they may use fits`, {
-    told: `no repository and branch of yours fits ${text}${hint}`,
+    told: `no repository and branch of yours fits ${text}${hint}${away}`,
   });
 }
