@@ -33,8 +33,6 @@ export interface PacketHandler {
   closed(text: string, cause?: unknown): void;
 }
 
-/** Unsent output above which senders must wait; the kernel's own buffers come on top. */
-const FULL_BYTES = 512 * 1_024;
 /** Output below this is copied out of its slab, or a peer that reads nothing would hold 128 KiB with each keystroke. */
 const COPY_BELOW_BYTES = 32 * 1_024;
 /** Bytes taken in one turn of the event loop before others get theirs (libuv reads up to 2 MiB without a pause). */
@@ -43,9 +41,15 @@ const TURN_BYTES = 256 * 1_024;
 const FULL_READ_BYTES = 65_536;
 const NOTHING = Buffer.alloc(0);
 
-export class PacketStream {
+export interface PacketLimits {
   /** Longest packet taken. */
-  maxBytes: number;
+  readonly maxBytes: number;
+  /** Unsent output above which senders must wait; the kernel's own buffers come on top. */
+  readonly fullBytes: number;
+}
+
+export class PacketStream {
+  limits: PacketLimits;
   /** Bytes sealed and opened since the sealer last changed. */
   bytesSinceKeys = 0;
   sealer: Sealer = plainSealer;
@@ -73,9 +77,9 @@ export class PacketStream {
   /** Packets sealed while one was taken. */
   #answerCount = 0;
 
-  constructor(stream: Duplex, maxBytes: number, handler: PacketHandler) {
+  constructor(stream: Duplex, limits: PacketLimits, handler: PacketHandler) {
     this.#stream = stream;
-    this.maxBytes = maxBytes;
+    this.limits = limits;
     this.#handler = handler;
     stream.on("data", (chunk: Buffer) => {
       this.#take(chunk);
@@ -105,7 +109,7 @@ export class PacketStream {
   /** Whether senders must wait for `drained()`. */
   get isFull(): boolean {
     // A stream with a high water mark above ours tells nobody when it drains below that.
-    return this.#stream.writableNeedDrain && this.#stream.writableLength + this.#slabBytes > FULL_BYTES;
+    return this.#stream.writableNeedDrain && this.#stream.writableLength + this.#slabBytes > this.limits.fullBytes;
   }
 
   /** Sends bytes as they are: the identification. */
@@ -250,7 +254,7 @@ export class PacketStream {
       at = next;
     }
     while (!this.#hasStopped) {
-      const body = this.#opener.open(input, at, this.#receiveSequence, this.maxBytes);
+      const body = this.#opener.open(input, at, this.#receiveSequence, this.limits.maxBytes);
       if (body === undefined) break;
       at = this.#opener.next;
       const sequence = this.#receiveSequence;

@@ -58,10 +58,10 @@ export interface TransportOptions {
   readonly rekeyMs?: number;
 }
 
-/** Longest packet from a stranger: RFC 4253 section 6.1 asks for 35,000. */
-const STRANGER_PACKET_BYTES = 35_000;
-/** Longest packet afterwards: OpenSSH's `PACKET_MAX_SIZE`. */
-const PACKET_BYTES = 256 * 1_024;
+/** A stranger's longest packet, as RFC 4253 section 6.1 asks for, and what of our answers may wait for them (guess). */
+const STRANGER_LIMITS = { maxBytes: 35_000, fullBytes: 64 * 1_024 };
+/** Afterwards: OpenSSH's `PACKET_MAX_SIZE`, and enough that a fast line does not wait for the next turn. */
+const LIMITS = { maxBytes: 256 * 1_024, fullBytes: 512 * 1_024 };
 /** Exchanges a stranger may start; each costs us a signature. */
 const STRANGER_EXCHANGES = 3;
 /** An exchange that takes longer is given up, in milliseconds (guess: slow links need seconds). */
@@ -102,7 +102,7 @@ export class Transport {
     this.#options = options;
     this.#handler = handler;
     this.#isServer = options.kex.role === "server";
-    this.#packets = new PacketStream(options.stream, STRANGER_PACKET_BYTES, {
+    this.#packets = new PacketStream(options.stream, STRANGER_LIMITS, {
       identify: (input) => this.#identify(input),
       packet: (body, sequence) => {
         if (this.#isPaused) this.#bytesWhilePaused += body.length;
@@ -152,7 +152,7 @@ export class Transport {
   /** Lifts the limits for strangers: the peer has proved who it is. */
   trust(): void {
     this.#isTrusted = true;
-    this.#packets.maxBytes = PACKET_BYTES;
+    this.#packets.limits = LIMITS;
   }
 
   /** Sends a message, after an exchange under way if there is one. */
