@@ -70,7 +70,7 @@ export async function openTestSandbox(changes: Partial<SandboxOptions> = {}): Pr
     gatewayKey: readFileSync(`${key}.pub`, "utf8"),
     network: "loopback",
     clock: makeClock(),
-    log: makeLog("error"),
+    log: makeLog("silent"),
     ...changes,
   };
   const firstUid = randomInt(100, 1_000) * 100;

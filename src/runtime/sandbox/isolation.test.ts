@@ -1,7 +1,7 @@
 /** What an environment can see and do beyond itself. Each test states one thing that must stay out of reach. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
@@ -16,14 +16,16 @@ const why = whyNoService();
 const MiB = 1024 * 1024;
 
 let sandbox: TestSandbox;
+let hidden = "";
 let a: EnvironmentSpec;
 let b: EnvironmentSpec;
 
 beforeAll(async () => {
   if (why !== undefined) return;
-  mkdirSync("/opt/slipway-test-hidden", { recursive: true });
-  writeFileSync("/opt/slipway-test-hidden/secret", "secret");
-  sandbox = await openTestSandbox({ hiddenPaths: ["/opt/slipway-test-hidden"] });
+  hidden = mkdtempSync("/opt/slipway-test-");
+  chmodSync(hidden, 0o755);
+  writeFileSync(join(hidden, "secret"), "secret");
+  sandbox = await openTestSandbox({ hiddenPaths: [hidden, "/opt/is-not-there"] });
   a = sandbox.makeSpec({ hostname: "host-a", limits: { memoryBytes: 256 * MiB, processCount: 60, cpuCount: 0.5 } });
   b = sandbox.makeSpec({ hostname: "host-b" });
   await sandbox.up(a);
@@ -33,7 +35,7 @@ beforeAll(async () => {
 afterAll(async () => {
   if (why !== undefined) return;
   await sandbox[Symbol.asyncDispose]();
-  rmSync("/opt/slipway-test-hidden", { recursive: true });
+  rmSync(hidden, { recursive: true, force: true });
 });
 
 beforeEach((ctx) => {
@@ -96,10 +98,15 @@ test("files of the machine are not seen: homes, temporary files, mounts, the sta
   const known =
     "bin dev etc home lib lib32 lib64 libx32 media mnt opt proc root run sbin srv sys tmp usr var workspace";
   expect(top.filter((name) => !known.split(" ").includes(name))).toEqual([]);
-  expect(await tell(a, `ls ${sandbox.stateDir} ${sandbox.folder}; ls -A /opt/slipway-test-hidden`)).not.toContain(
-    "secret",
-  );
-  expect(await tell(a, "cat /opt/slipway-test-hidden/secret")).toContain("No such file");
+  expect(await tell(a, `ls ${sandbox.stateDir} ${sandbox.folder}; ls -A ${hidden}`)).not.toContain("secret");
+  expect(await tell(a, `cat ${hidden}/secret`)).toContain("No such file");
+});
+
+test("a folder that was to be hidden and is gone keeps no environment from starting", async () => {
+  const spec = sandbox.makeSpec();
+  rmSync(hidden, { recursive: true });
+  await sandbox.up(spec);
+  expect(await tell(spec, `ls -d ${hidden}`)).toContain("No such file");
 });
 
 test("secrets of the machine's /etc are not seen", async () => {

@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  realpathSync,
   statSync,
 } from "node:fs";
 import { join, relative } from "node:path";
@@ -36,7 +37,8 @@ export interface Machine {
   /** Links at the top of the root file system (`bin` → `usr/bin`). */
   readonly systemLinks: readonly { readonly name: string; readonly target: string }[];
   readonly overlay: MountFacts["overlay"];
-  readonly hidden: MountFacts["hidden"];
+  /** What no environment may see, whether it is there now or not. */
+  readonly hiddenPaths: readonly string[];
   readonly procMasks: MountFacts["procMasks"];
   readonly procReadOnly: readonly string[];
   readonly ttyGroup: number | undefined;
@@ -107,10 +109,10 @@ export async function readMachine(options: MachineOptions): Promise<Machine> {
     ),
     systemLinks: links.map((name) => ({ name, target: readlinkSync(join(options.root, name)) })),
     overlay,
-    hidden: findHidden(options).map(({ path, isFolder }) => {
-      // Without layers the root's own /etc is seen elsewhere, through links.
-      return { isFolder, path: overlay === "refused" ? path.replace(/^etc\//, "opt/slipway/etc/") : path };
-    }),
+    hiddenPaths: [
+      ...["etc/ssh", "etc/sudoers.d", "etc/cron.d"].map((path) => join(options.root, path)),
+      ...[options.stateDir, join(import.meta.dirname, "../../.."), ...options.hiddenPaths],
+    ],
     procMasks: [
       ...PROC_MASKS.map((name) => ({ name, isFolder: false })),
       ...PROC_MASKED_FOLDERS.map((name) => ({ name, isFolder: true })),
@@ -224,15 +226,20 @@ async function probeOverlay({ stateDir, root }: MachineOptions, identity: Identi
   return identity.mode === "root" ? "plain" : "userxattr";
 }
 
-/** Paths of this machine that would be seen because they lie below a system folder of the root. */
-function findHidden({ root, stateDir, hiddenPaths }: MachineOptions): Machine["hidden"] {
-  const secret = ["etc/ssh", "etc/sudoers.d", "etc/cron.d"].map((path) => join(root, path));
-  const ownCode = join(import.meta.dirname, "../../..");
-  return [...secret, stateDir, ownCode, ...hiddenPaths]
+/** Says which of the hidden paths are there and would be seen, because they lie below a system folder of the root. */
+export function findHidden({ root, hiddenPaths, overlay }: Machine): MountFacts["hidden"] {
+  const top = realpathSync(root);
+  return hiddenPaths
     .filter((path) => existsSync(path))
-    .map((path) => ({ path: relative(root, path), isFolder: statSync(path).isDirectory() }))
-    .filter(({ path }) => SYSTEM.includes(path.split("/")[0] ?? ""))
-    .filter(({ path }) => path !== "opt/slipway" && !path.startsWith("opt/slipway/")); // behind our own folder anyway
+    .map((path) => relative(top, realpathSync(path)))
+    .flatMap((path) => (SYSTEM.includes(path) ? listNames(join(top, path)).map((name) => join(path, name)) : [path]))
+    .filter((path) => SYSTEM.includes(path.split("/")[0] ?? ""))
+    .filter((path) => path !== "opt/slipway" && !path.startsWith("opt/slipway/")) // behind our own folder anyway
+    .map((path) => {
+      const isFolder = statSync(join(top, path)).isDirectory();
+      // Without layers the root's own /etc is seen elsewhere, through links.
+      return { isFolder, path: overlay === "refused" ? path.replace(/^etc\//, "opt/slipway/etc/") : path };
+    });
 }
 
 /** Number of the group `tty` of the root file system, to whom terminals belong: `sshd` insists on it. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { rmdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { EnvironmentSpec } from "../runtime.ts";
@@ -11,7 +11,7 @@ import { mirrorMount } from "./checkout.ts";
 import { groupMounts } from "./control-groups.ts";
 import type { Host } from "./host.ts";
 import type { Place } from "./layout.ts";
-import { listNames } from "./machine.ts";
+import { findHidden, listNames } from "./machine.ts";
 import { makeMountTable } from "./mount-table.ts";
 import { makeMountPoint } from "./skeleton.ts";
 
@@ -44,6 +44,8 @@ export function prepareMounts(
   const isRoot = machine.identity.mode === "root";
   const table = makeMountTable({
     ...machine,
+    systemFolders: machine.systemFolders.filter(({ path }) => existsSync(path)),
+    hidden: findHidden(machine),
     place,
     workspace,
     user,
