@@ -123,6 +123,8 @@ export interface FakeGateway {
 
 export interface FakeGatewayOptions {
   readonly deps?: Partial<GatewayDeps>;
+  /** Is handed each environment's side as it is made. */
+  readonly onFar?: (far: FakeFar) => void;
   /** Runs when an environment is asked for, before it is given. */
   readonly onEnter?: (report: (line: string) => void, signal: AbortSignal) => Promise<void>;
 }
@@ -162,7 +164,9 @@ export function makeFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
           judge: () => ({ allowed: true }),
           connect: async () => {
             const [near, far] = await socketPair();
-            fars.push(new FakeFar(far, clock, { hostKey: farKey, gatewayKey }));
+            const made = new FakeFar(far, clock, { hostKey: farKey, gatewayKey });
+            fars.push(made);
+            options.onFar?.(made);
             const end = async (): Promise<void> => {
               near.destroy();
             };
