@@ -9,6 +9,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { unlessAborted } from "../src/base/unless-aborted.ts";
 import { whyNoService } from "../test/harness/needs.ts";
 import { describeMachine } from "./lib/machine.ts";
 import { openBench } from "./lib/open-bench.ts";
@@ -76,7 +77,7 @@ async function measure(
   const late = AbortSignal.timeout(row.limitMs);
   const signal = AbortSignal.any([stop, late]);
   try {
-    const outcomes = await Promise.race([row.measure(bench, signal), untilAborted(signal)]);
+    const outcomes = await unlessAborted(row.measure(bench, signal), signal);
     process.stderr.write(`${writeTable(outcomes)}${((performance.now() - begunAt) / 1e3).toFixed(1)} s\n`);
     return { outcomes, hasFailed: false };
   } catch (error) {
@@ -84,12 +85,6 @@ async function measure(
     process.stderr.write(`${error instanceof Error ? error.stack : why}\n`);
     return { outcomes: [{ what: row.what, note: `**not measured:** ${why}` }], hasFailed: true };
   }
-}
-
-async function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(new Error("Cannot go on measuring: it is over")), { once: true });
-  });
 }
 
 process.exitCode = await main();

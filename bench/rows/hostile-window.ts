@@ -17,6 +17,8 @@ import { atMost, type Bench, type Row } from "../lib/row.ts";
 const WINDOW_BYTES = 0xffff_ffff;
 const PACKET_BYTES = 32_768;
 const COMMAND = "head -c 2G /dev/zero";
+/** Time for what connecting left behind to be collected. */
+const SETTLE_MS = 2_000;
 /** How long the gateway is watched. */
 const WATCHED_MS = 6_000;
 
@@ -29,7 +31,7 @@ export const hostileWindowRow: Row = {
     await bench.service.restart();
     // Idle, but not untouched: what a first connection loads stays.
     await bench.ours.client.ssh([bench.ours.destination, "true"]);
-    await sleep(2_000);
+    await sleep(SETTLE_MS, undefined, { signal });
     const idle = readMemory(bench.service.pid).rssBytes;
     const most = await watch(bench, signal);
     const note = `\`${COMMAND}\`; ${formatMegabytes(most)} at most in ${WATCHED_MS / 1e3} s, idle ${formatMegabytes(idle)}`;
@@ -44,7 +46,7 @@ async function watch(bench: Bench, signal: AbortSignal): Promise<number> {
     const until = performance.now() + WATCHED_MS;
     while (performance.now() < until) {
       most = Math.max(most, readMemory(bench.service.pid).rssBytes);
-      await sleep(20);
+      await sleep(20, undefined, { signal });
     }
     return most;
   } finally {

@@ -8,6 +8,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { unlessAborted } from "../../src/base/unless-aborted.ts";
 import { start } from "../../test/harness/program.ts";
 import { formatKilobytes } from "../lib/figures.ts";
 import { findFamily, readMemory, type Memory } from "../lib/process-figures.ts";
@@ -83,16 +84,16 @@ async function measureSlope(
   const program = join(import.meta.dirname, "../idle-clients.ts");
   const clients = start([process.execPath, program, JSON.stringify(target)]);
   const ask = async (line: string, answer: RegExp): Promise<string> => {
-    signal.throwIfAborted();
     clients.stdin.write(`${line}\n`);
-    return (await clients.untilOutput(answer, 90_000))[1] ?? "";
+    const [, number = ""] = await unlessAborted(clients.untilOutput(answer, idleRow.limitMs), signal);
+    return number;
   };
   try {
     await ask(`hold ${few}`, new RegExp(`held (${few})\n`));
-    await sleep(SETTLE_MS);
+    await sleep(SETTLE_MS, undefined, { signal });
     const before = read();
     await ask(`hold ${many}`, new RegExp(`held (${many})\n`));
-    await sleep(HELD_MS);
+    await sleep(HELD_MS, undefined, { signal });
     const after = read();
     const each = (name: keyof Memory): number => (after[name] - before[name]) / (many - few);
     return {
@@ -101,7 +102,7 @@ async function measureSlope(
       alive: Number(await ask("check", /alive ([0-9]+)\n/)),
     };
   } finally {
-    clients.stdin.end();
+    clients.kill();
     await clients.ended;
   }
 }
