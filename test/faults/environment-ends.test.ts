@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import type { Running } from "../harness/program.ts";
 import { until } from "../harness/wait.ts";
 import { useService } from "../interop/use-service.ts";
 import { mustBeCut, openEveryKind } from "./every-kind.ts";
+import { killFirstProcess } from "./first-process.ts";
 
 const service = useService({ repositories: { hello: { branches: ["shells", "cold"] } } });
 const MAIN = "hello-main@slipway";
@@ -20,27 +20,11 @@ function startSsh(...args: readonly string[]): Running {
   return running;
 }
 
-/** The environment's first process as this machine sees it. */
-async function initOf(login: string): Promise<number> {
-  const { stdout } = await service()
-    .as("ada")
-    .ssh([`${login}@slipway`, "readlink /proc/self/ns/pid"]);
-  const isFirst = (pid: string): boolean => {
-    try {
-      if (readlinkSync(`/proc/${pid}/ns/pid`) !== stdout.trim()) return false;
-      return /^NSpid:\t\d+\t1$/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
-    } catch {
-      return false; // it ended
-    }
-  };
-  return Number(readdirSync("/proc").find((name) => /^\d+$/.test(name) && isFirst(name)));
-}
-
 test("sessions whose environment dies end with 255 and a sentence, and the next one wakes it with its files", async () => {
   const { ssh } = service().as("ada");
   expect((await ssh([MAIN, "echo mine >mine; nohup sleep 5000 >/dev/null 2>&1 &"])).exitCode).toBe(0);
   const everyKind = await openEveryKind(service().as("ada"), "hello-main");
-  process.kill(await initOf("hello-main"), "SIGKILL");
+  await killFirstProcess(service().as("ada"), "hello-main");
   await mustBeCut(everyKind, /the environment ended this session \(session s-[a-z0-9]{8}\)/, 3_000);
   const again = await ssh([MAIN, "cat mine; pgrep -x sleep"]);
   expect([again.exitCode, again.stdout]).toEqual([1, "mine\n"]);
