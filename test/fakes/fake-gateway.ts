@@ -31,7 +31,7 @@ export interface LogLine {
 }
 
 /** A log that is a list. */
-export function makeListLog(lines: LogLine[], facts: Readonly<Record<string, unknown>> = {}): Log {
+function makeListLog(lines: LogLine[], facts: Readonly<Record<string, unknown>> = {}): Log {
   const at = (level: string) => (event: string, more?: Readonly<Record<string, unknown>>) => {
     lines.push({ event, level, facts: { ...facts, ...more } });
   };

@@ -37,7 +37,7 @@ export interface WeighedGateway extends Disposable {
 const ada = makeSigningKey(generateKeyPairSync("ed25519").privateKey);
 
 export async function startWeighedGateway(graceMs: number): Promise<WeighedGateway> {
-  const program = fork(fileURLToPath(new URL("programs/gateway.ts", import.meta.url)), [], {
+  const program = fork(fileURLToPath(new URL("./programs/gateway.ts", import.meta.url)), [], {
     execArgv: ["--expose-gc"],
     env: { KNOWN_KEY: ada.blob.toString("base64"), GRACE_MS: String(graceMs) },
   });
