@@ -12,7 +12,9 @@ let relay: Relay;
 let verdict: Verdict;
 let opened: Target[];
 
-beforeEach(() => {
+beforeEach(openRelay);
+
+function openRelay(): void {
   client = new FakeSide();
   far = new FakeSide();
   verdict = { allowed: true };
@@ -25,7 +27,7 @@ beforeEach(() => {
     proveHostKeys: (request) => (request.length === 0 ? undefined : Buffer.from("proof")),
     onInput: () => {},
   });
-});
+}
 
 function fromClient(payload: Buffer): void {
   const packet = packetOf(payload);
@@ -93,6 +95,12 @@ describe("answers", () => {
     expect(far.take()).toEqual([]);
   });
 
+  /** Issue 2: a signature takes 2 ms with RSA, and one read has room for 160 requests: everybody waited 320 ms. */
+  test("Relay proves host keys eight times to one connection, and not again", () => {
+    for (let at = 0; at < 10; at++) fromClient(prove);
+    expect(client.take()).toEqual([...Array.from({ length: 8 }, () => proof), failure, failure]);
+  });
+
   test("Relay answers in the order of the requests, though some answers are its own and some come late", () => {
     fromClient(keepalive);
     fromClient(prove);
@@ -110,6 +118,8 @@ describe("answers", () => {
     const step = fc.constantFrom("far", "own", "silent", "answer");
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        openRelay();
+        let proofsLeft = 8;
         const expected: Buffer[] = [];
         const waiting: Buffer[] = [];
         let count = 0;
@@ -121,7 +131,7 @@ describe("answers", () => {
             waiting.push(answer);
           } else if (what === "own") {
             fromClient(prove);
-            expected.push(proof);
+            expected.push(proofsLeft-- > 0 ? proof : failure);
           } else if (what === "silent") {
             fromClient(request("keepalive@openssh.com", false));
           } else {

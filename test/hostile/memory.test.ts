@@ -33,14 +33,14 @@ test.each([
   async (_case, pieceBytes) => {
     using gateway = await startWeighedGateway(30_000);
     const warm = await gateway.enter();
-    const warmBytes = pieceBytes === 1 ? 2 * MIB : 96 * MIB;
+    const warmBytes = pieceBytes === 1 ? MIB / 2 : 96 * MIB;
     await askForBytes(warm.peer, pieceBytes, warmBytes);
     await swallow(warm.socket, warmBytes);
     const idle = await gateway.weigh();
     const { peer, socket } = await gateway.enter();
     await askForBytes(peer, pieceBytes, 4_096 * MIB);
     socket.pause();
-    const heaviest = await gateway.heaviest(2_000);
+    const heaviest = await gateway.heaviest(1_500);
     expect((heaviest.rssBytes - idle.rssBytes) / MIB).toBeLessThan(16);
     warm.socket.destroy();
     socket.destroy();
@@ -63,7 +63,7 @@ test("a gateway holds less than 16 MiB more for 8 strangers that ping and never 
       return peer;
     }),
   );
-  const weighing = gateway.heaviest(2_000);
+  const weighing = gateway.heaviest(1_500);
   for (let round = 0; round < 2_000; round++) {
     for (const peer of strangers) if (peer.stream.writableLength < MIB) peer.send(ping);
     await turn();
@@ -76,7 +76,7 @@ test("a gateway holds less than 16 MiB more for 8 strangers that ping and never 
 });
 
 test("a gateway keeps 1,000 half-open connections within its limits and lets people in meanwhile", async () => {
-  using gateway = await startWeighedGateway(3_000);
+  using gateway = await startWeighedGateway(2_500);
   const warm = await gateway.enter();
   warm.socket.destroy();
   const idle = await gateway.weigh();
