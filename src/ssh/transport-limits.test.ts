@@ -134,6 +134,36 @@ test("Transport says it is full while its peer does not read, and tells when it 
   peer.stream.destroy();
 });
 
+/** An exchange may not be a way round the pause: what is read for its sake has an end. */
+test("Transport takes 4 MiB more at most while it is paused and waits for a peer's part in an exchange", async () => {
+  const { peer, server } = await openRaw();
+  server.transport.trust();
+  let bytes = 0;
+  server.told.onMessage = (payload) => {
+    bytes += payload.length;
+    server.told.messages.length = 0;
+  };
+  server.transport.rekey();
+  server.transport.pause();
+  await flood(peer, data(Buffer.alloc(30_000)));
+  expect(bytes).toBeGreaterThan(4 * 1_024 * 1_024 - 100_000);
+  expect(bytes).toBeLessThan(4 * 1_024 * 1_024 + 400_000);
+  peer.stream.destroy();
+});
+
+test("Transport puts off its own exchange while it is paused, and begins it when it goes on", async () => {
+  const { peer, server } = await openRaw();
+  server.transport.trust();
+  server.transport.pause();
+  server.transport.rekey();
+  server.transport.send(data("not held"));
+  await peer.nextOf(message.channelData);
+  expect(peer.others.some((payload) => payload[0] === message.kexInit)).toBe(false);
+  server.transport.resume();
+  await peer.nextOf(message.kexInit);
+  peer.stream.destroy();
+});
+
 /** A stream that takes its time over each write, with a buffer of its own. */
 function slowPair(highWaterMark: number): [Duplex, Duplex] {
   const ends: Duplex[] = [];
