@@ -9,6 +9,8 @@ export default defineConfig({
   test: {
     pool: "threads",
     testTimeout: 30_000,
+    // Hooks start services and make environments, on machines with other work too.
+    hookTimeout: 60_000,
     reporters: ["default", new ClosingLine()],
     projects: [
       {

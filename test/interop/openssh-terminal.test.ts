@@ -39,10 +39,14 @@ test("ssh tells the far terminal each new size, after a storm of them the last",
   for (let step = 1; step <= 200; step++) terminal.resize(30 + (step % 50), 100 + step);
   terminal.resize(50, 132);
   // A signal that meets this client just before it waits for input is taken up at the next key: so keys are pressed.
-  await until("the last size", () => {
-    terminal.type(" ");
-    return /^ *50 132\r$/m.test(terminal.stdout());
-  });
+  await until(
+    "the last size",
+    () => {
+      terminal.type(" ");
+      return /^ *50 132\r$/m.test(terminal.stdout());
+    },
+    25_000,
+  );
   terminal.type("\x03");
   terminal.type("exit\r");
   await terminal.ended;
