@@ -32,7 +32,7 @@ test("30 connections at once to an environment that is not there yet make one", 
   expect(service().events("environment.added")).toHaveLength(1);
   expect(service().events("environment.opened")).toHaveLength(1);
   expect(readdirSync(join(service().stateFolder, "environments"))).toHaveLength(1);
-  expect(new Set(ended.map(({ stderr }) => stderr.includes('checking out cold')))).toContain(true);
+  expect(new Set(ended.map(({ stderr }) => stderr.includes("checking out cold")))).toContain(true);
 }, 90_000);
 
 test("20 environments made at the same time by two people are 20, each whole and apart from the others", async () => {

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Client } from "../harness/client.ts";
 import { until } from "../harness/wait.ts";
@@ -46,6 +48,12 @@ test("kill ends each kind of session, its forwards and its programs, with a sent
     const { stdout } = await bob.ssh(["hello-main@slipway", "ps -eo args="]);
     return !/sleep 1000|bash -l|\nsshd: dev@pts/.test(stdout);
   });
+  // Each is in the audit log, with its end.
+  const records = readFileSync(join(service().stateFolder, "audit.jsonl"), "utf8");
+  for (const { id } of sessions) {
+    const ended = `"reason":"this session was ended by ada \\(session ${id}\\)","seq":\\d+,"session":"${id}","type":"session.ended"`;
+    expect(records).toMatch(new RegExp(ended));
+  }
   bystander.stdin.end("untouched\n");
   expect(await bystander.ended).toMatchObject({ exitCode: 0, stdout: "up\nuntouched\n" });
 });
