@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { spawn } from "node:child_process";
+import { spawn, type ChildProcess, type ChildProcessWithoutNullStreams } from "node:child_process";
+import { Socket } from "node:net";
 import type { Clock } from "../base/clock.ts";
 
 /** Output that is kept: 64 MiB hold the names of half a million branches. */
@@ -67,10 +68,10 @@ class GitFailure extends Error {
 export async function runGit(args: readonly string[], options: GitOptions, signal: AbortSignal): Promise<GitOutput> {
   signal.throwIfAborted();
   const config = { "core.hooksPath": "/dev/null", ...options.config };
-  const child = spawn("git", args, {
-    env: { ...CLEAN_ENVIRONMENT, ...options.env, ...configVariables(config) },
-    stdio: ["pipe", "pipe", "pipe"],
-    detached: true, // a process group of its own, so that what git started ends with it
+  const child = startWithUs(["git", ...args], {
+    ...CLEAN_ENVIRONMENT,
+    ...options.env,
+    ...configVariables(config),
   });
   let ending: string | undefined;
   const end = (why: string): void => {
@@ -100,6 +101,35 @@ export async function runGit(args: readonly string[], options: GitOptions, signa
     late();
     signal.removeEventListener("abort", abort);
   }
+}
+
+/**
+ * For a shell: runs the words behind it, and kills them with all that they started as soon as descriptor 3 ends. That is
+ * when this process does, however it does: a git that outlived a service would go on fetching into what the next one
+ * clears away.
+ */
+const WITH_US = `{ read -r _; kill -KILL 0; } <&3 >/dev/null 2>&1 &
+watcher=$!
+exec 3<&-
+"$@"
+code=$?
+kill -KILL "$watcher"
+exit "$code"`;
+
+function startWithUs(words: readonly string[], env: Record<string, string>): ChildProcessWithoutNullStreams {
+  const child = spawn("/bin/sh", ["-c", WITH_US, "sh", ...words], {
+    env,
+    stdio: ["pipe", "pipe", "pipe", "pipe"],
+    detached: true, // a process group of its own, so that what git started ends with it
+  });
+  const lifeline = child.stdio[3];
+  if (!(lifeline instanceof Socket) || !hasStreams(child)) throw new Error("Cannot start git: it has no streams");
+  lifeline.on("error", () => undefined).resume(); // only its end counts, which the close of the child waits for
+  return child;
+}
+
+function hasStreams(child: ChildProcess): child is ChildProcessWithoutNullStreams {
+  return child.stdin !== null && child.stdout !== null && child.stderr !== null;
 }
 
 /** GIT_CONFIG_COUNT and its pairs: git-config(1), "ENVIRONMENT". */
