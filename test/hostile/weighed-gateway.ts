@@ -18,6 +18,8 @@ import { RawPeer } from "../fakes/raw-peer.ts";
 
 export interface Weight {
   readonly rssBytes: number;
+  /** What of that is in use: the rest is what an allocator keeps for next time. */
+  readonly heldBytes: number;
   readonly strangers: number;
   readonly sessions: number;
 }
@@ -62,7 +64,12 @@ export async function startWeighedGateway(graceMs: number): Promise<WeighedGatew
       for (const until = performance.now() + ms; performance.now() < until;) {
         await sleep(50);
         const now = await weigh();
-        if (now.rssBytes > heaviest.rssBytes) heaviest = now;
+        const [rssBytes, heldBytes] = [now.rssBytes, now.heldBytes];
+        heaviest = {
+          ...now,
+          rssBytes: Math.max(rssBytes, heaviest.rssBytes),
+          heldBytes: Math.max(heldBytes, heaviest.heldBytes),
+        };
       }
       return heaviest;
     },

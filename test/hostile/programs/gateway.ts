@@ -66,8 +66,10 @@ const listener = await openListener(gateway.deps, {
 
 process.on("message", () => {
   globalThis.gc?.();
+  const { rss, heapUsed, external } = process.memoryUsage();
   process.send?.({
-    rssBytes: process.memoryUsage.rss(),
+    rssBytes: rss,
+    heldBytes: heapUsed + external,
     strangers: listener.strangers.count,
     sessions: gateway.deps.sessions.count,
   });
