@@ -1,0 +1,99 @@
+/**
+ * Who may use which repository, by what the forges say: the one place that turns answers of forges into admissions,
+ * refusals and revocations.
+ *
+ * Asked by `forge/directory.ts`, which adds the people and grants of the settings. Answers about what was verified
+ * lately come from memory; anything older is asked for again first, for 2 s at most, and then the last good answer holds
+ * for the grace time.
+ *
+ * @module
+ */
+import type { AccountFacts, ForgeRef, ForgeRole, RepositoryFacts } from "../../wire/forge.ts";
+import type { Hint } from "../forge-client.ts";
+
+/** Whose key it is. A key on two accounts is nobody's: `shared` names both, for the operator alone. */
+export type KeyOwner =
+  | { readonly type: "account"; readonly account: AccountFacts }
+  | { readonly type: "shared"; readonly accounts: readonly AccountFacts[] };
+
+/** Who wants to go where, and by which key. Without a repository it is the lobby. */
+export interface Subject {
+  readonly account: ForgeRef;
+  /** Public key in wire form, base64. */
+  readonly key: string;
+  readonly repository?: ForgeRef;
+}
+
+export type Decision =
+  | {
+      readonly allowed: true;
+      readonly role: ForgeRole;
+      /** The oldest of the times at which what this rests on was verified; epoch ms. */
+      readonly verifiedAt: number;
+      /** Requests that it rests on, for people. */
+      readonly sources: readonly string[];
+      /** The forge could not be asked in time, so this is the last good answer, within the grace time. */
+      readonly isStale: boolean;
+    }
+  | {
+      readonly allowed: false;
+      /** `no`: the forge said so. `unverified`: it could not be asked, and there is no good answer within the grace time. */
+      readonly type: "no" | "unverified";
+      /** For the person: the rest of a sentence that begins with who or what, as in "ada is no collaborator of acme/shop". */
+      readonly told: string;
+      readonly verifiedAt: number | undefined;
+      readonly sources: readonly string[];
+    };
+
+export interface Access {
+  /** From memory, without asking anybody. */
+  ownerOf(key: string): KeyOwner | undefined;
+  account(account: ForgeRef): AccountFacts | undefined;
+  repository(repository: ForgeRef): RepositoryFacts | undefined;
+  /** Connected repositories, archived ones too, by what people call them; names are compared without case. */
+  repositories(): Iterable<RepositoryFacts>;
+  /** Those of which `name` is the name, or, with `prefix`, those whose name and a "-" begin it. */
+  named(name: string, options?: { readonly prefix: boolean }): RepositoryFacts[];
+  /**
+   * Looks whether a key that nobody is known to have belongs to a new collaborator of one of these repositories. Strangers
+   * cause this: it is rationed for each repository, and answers `undefined` at once when there is nothing to ask.
+   */
+  discover(key: string, repositories: readonly ForgeRef[], signal: AbortSignal): Promise<KeyOwner | undefined>;
+  /** Decides, having asked the forge where what is known is older than the poll interval. */
+  decide(subject: Subject, signal: AbortSignal): Promise<Decision>;
+  /** Decides from memory alone, as of now. */
+  judge(subject: Subject): Decision;
+  /**
+   * Watches a live session: polls what it rests on, and calls back once, with the sentence for the person, as soon as
+   * `judge` would refuse it. Whoever admits subscribes first, then judges, so that there is no gap.
+   *
+   * @returns a function that stops it
+   */
+  watch(subject: Subject, onRevoked: (told: string) => void): () => void;
+  /** Asks again what a webhook hints at, at once. Never rejects. */
+  hint(forge: string, hints: readonly Hint[]): Promise<void>;
+  /** Everybody with a sufficient role in a repository, the list verified now; for `authorized-keys` and `access list`. */
+  listAllowed(
+    repository: ForgeRef,
+    signal: AbortSignal,
+  ): Promise<{
+    readonly verifiedAt: number;
+    readonly isStale: boolean;
+    readonly accounts: readonly (AccountFacts & { readonly role: ForgeRole })[];
+  }>;
+  /** Calls back after any change of what is known. @returns a function that stops it */
+  onChanged(listener: () => void): () => void;
+  /** How well each forge is reached, for metrics and pages. */
+  health(): readonly ForgeHealth[];
+  close(): Promise<void>;
+}
+
+export interface ForgeHealth {
+  readonly forge: string;
+  /** Epoch ms of the last good answer. */
+  readonly reachedAt: number | undefined;
+  readonly isReached: boolean;
+  readonly accountCount: number;
+  readonly repositoryCount: number;
+  readonly budgetRemaining: number | undefined;
+}

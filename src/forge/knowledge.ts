@@ -1,0 +1,45 @@
+/**
+ * Where what forges said is kept, so that a restart forgets nothing and several gateways share it. `store/` has it; this
+ * is what `access/` needs of it.
+ *
+ * @module
+ */
+import type { AccountFacts, ForgeRef, RepositoryFacts, RoleFact } from "../wire/forge.ts";
+
+export interface KnowledgeStore {
+  accounts(): Promise<AccountFacts[]>;
+  repositories(): Promise<RepositoryFacts[]>;
+  /** All roles, a repository at a time. */
+  roles(): AsyncIterable<RolesOf>;
+  findAccount(account: ForgeRef): Promise<AccountFacts | undefined>;
+  findRepository(repository: ForgeRef): Promise<RepositoryFacts | undefined>;
+  findRoles(repository: ForgeRef): Promise<readonly RoleFact[]>;
+  /**
+   * Writes what was learned, durable when it resolves. What was verified later stays: an answer that was asked for
+   * earlier and came late overwrites nothing. State and keys of an account are told apart in this.
+   */
+  saveAccount(facts: AccountFacts): Promise<void>;
+  saveRepository(facts: RepositoryFacts): Promise<void>;
+  /** Replaces every role of a repository that was verified before `verifiedAt` by this complete list. */
+  saveRoles(repository: ForgeRef, list: CompleteRoles): Promise<void>;
+  saveRole(repository: ForgeRef, role: RoleFact): Promise<void>;
+  /** Calls back for each change that another process wrote; `everything` when some may have been missed. */
+  onChanged(listener: (change: KnowledgeChange) => void): () => void;
+  /** Takes or keeps a lease for `ttlMs` of the database's clock. `false`: somebody else has it. */
+  holdLease(name: string, holder: string, ttlMs: number): Promise<boolean>;
+}
+
+export interface RolesOf {
+  readonly repository: ForgeRef;
+  readonly roles: readonly RoleFact[];
+}
+
+export interface CompleteRoles {
+  readonly verifiedAt: number;
+  readonly source: string;
+  /** Those with another role than `none`. */
+  readonly roles: readonly Pick<RoleFact, "accountId" | "role">[];
+}
+
+export type KnowledgeChange =
+  (ForgeRef & { readonly type: "account" | "repository" | "roles" }) | { readonly type: "everything" };
