@@ -19,8 +19,8 @@ export type KeyOwner =
 /** Who wants to go where, and by which key. Without a repository it is the lobby. */
 export interface Subject {
   readonly account: ForgeRef;
-  /** Public key in wire form, base64. */
-  readonly key: string;
+  /** Public key in wire form, base64; absent when something else than the forge vouches for it: the settings file. */
+  readonly key?: string;
   readonly repository?: ForgeRef;
 }
 
@@ -49,6 +49,7 @@ export interface Access {
   /** From memory, without asking anybody. */
   ownerOf(key: string): KeyOwner | undefined;
   account(account: ForgeRef): AccountFacts | undefined;
+  accounts(): Iterable<AccountFacts>;
   repository(repository: ForgeRef): RepositoryFacts | undefined;
   /** Connected repositories, archived ones too, by what people call them; names are compared without case. */
   repositories(): Iterable<RepositoryFacts>;
