@@ -34,6 +34,7 @@ export const faults = {
   "runtime.failed": { blame: "us", retry: true, exit: 71, means: "an environment could not be made or entered" },
   "machine.full": { blame: "operator", retry: true, exit: 75, means: "this machine has no room for one more" },
   "state.locked": { blame: "operator", retry: true, exit: 75, means: "another process uses the state folder" },
+  "state.unreached": { blame: "operator", retry: true, exit: 69, means: "the database does not answer" },
   "state.unwritable": { blame: "operator", retry: false, exit: 73, means: "the state folder cannot be written to" },
   "state.damaged": { blame: "operator", retry: false, exit: 74, means: "a file of the state folder is damaged" },
   "audit.broken": { blame: "operator", retry: false, exit: 1, means: "the audit log was changed after it was written" },
