@@ -8,7 +8,7 @@
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { accessSync, constants, globSync, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 
@@ -16,6 +16,7 @@ import { parseArgs } from "node:util";
 interface Need {
   readonly package: string;
   readonly program?: string;
+  /** A path, or a pattern of one. */
   readonly file?: string;
   readonly python?: string;
 }
@@ -43,6 +44,7 @@ const FOR_TEST: readonly Need[] = [
   { package: "libc6-dev", file: "/usr/include/stdio.h" },
   { package: "libssh-dev", file: "/usr/include/libssh/libssh.h" },
   { package: "netcat-openbsd", program: "nc" },
+  { package: "postgresql", file: "/usr/lib/postgresql/*/bin/postgres" },
   { package: "putty-tools", program: "plink" },
   { package: "python3-asyncssh", python: "asyncssh" },
   { package: "python3-paramiko", python: "paramiko" },
@@ -108,7 +110,7 @@ export function missingFor(purpose: Purpose): string[] {
 }
 
 function isHere(need: Need): boolean {
-  if (need.file !== undefined) return existsSync(need.file);
+  if (need.file !== undefined) return globSync(need.file).length > 0;
   if (need.python !== undefined) return spawnSync("python3", ["-c", `import ${need.python}`]).status === 0;
   return need.program !== undefined && hasProgram(need.program);
 }
@@ -124,6 +126,19 @@ function hasProgram(program: string): boolean {
       return false;
     }
   });
+}
+
+/**
+ * Keeps Debian from making and starting a database server when postgresql is installed for us: tests start their own.
+ * pg_createcluster(1), /etc/postgresql-common/createcluster.conf.
+ */
+function keepClusterOff(): void {
+  mkdirSync("/etc/postgresql-common/createcluster.d", { recursive: true });
+  writeFileSync(
+    "/etc/postgresql-common/createcluster.d/slipway.conf",
+    "# Made when Slipway installed postgresql for its tests. Remove to have a cluster made by the next version.\n" +
+      "create_main_cluster = false\n",
+  );
 }
 
 /**
@@ -146,6 +161,7 @@ function installPackages(packages: readonly string[]): string | undefined {
   };
   const install = ["install", "-y", "--no-install-recommends", ...packages];
   if (packages.includes("openssh-server")) keepServiceOff();
+  if (packages.includes("postgresql")) keepClusterOff();
   if (apt(...install).status === 0) return undefined;
   const updated = apt("update");
   const second = apt(...install);
