@@ -5,9 +5,15 @@ import { checkSettings } from "../src/wire/settings.ts";
 
 const page = readFileSync(new URL("../docs/settings.md", import.meta.url), "utf8");
 
-/** The first code block of a language. */
+/** The code blocks of a language. */
+function blocks(language: string): string[] {
+  const found = page.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, "gm"));
+  return [...found].map(([, text = ""]) => text);
+}
+
+/** The first of them. */
 function block(language: string): string {
-  return new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, "m").exec(page)?.[1] ?? "";
+  return blocks(language)[0] ?? "";
 }
 
 test("docs/settings.md shows a file that is sound, and the defaults that it says", () => {
@@ -25,4 +31,27 @@ test("docs/settings.md shows a definition that is held without a warning", () =>
   );
   expect(definition.warnings).toEqual([]);
   expect(definition.slipway).toEqual({ run: "node server.js", ports: [3000], tier: "lightweight" });
+});
+
+test("docs/settings.md shows forges of every type, with the defaults that it says", () => {
+  const [app, token, others, beside] = blocks("yaml")
+    .slice(1)
+    .map((text) => checkSettings(text, "docs/settings.md"));
+  const bare = checkSettings(
+    "version: 1\nforges: { github: { tokenFile: /etc/slipway/github-token, organizations: [acme] } }\n",
+    "bare",
+  );
+  expect(token).toEqual(bare);
+  expect(app?.forges[0]).toEqual({
+    ...bare.forges[0],
+    credential: { type: "app", appId: "12345", privateKey: { file: "/etc/slipway/app.pem" } },
+    webhookSecret: { file: "/etc/slipway/webhook" },
+    repositories: ["ada/dotfiles"],
+  });
+  expect(others?.forges.map(({ name, type, apiUrl }) => [name, type, apiUrl])).toEqual([
+    ["work", "github", "https://ghe.example.com/api/v3"],
+    ["gitlab", "gitlab", "https://gitlab.com/api/v4"],
+    ["gitea", "gitea", "https://git.example.com/api/v1"],
+  ]);
+  expect(beside?.authorizedKeys?.allow).toEqual(["pty"]);
 });

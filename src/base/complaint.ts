@@ -119,10 +119,15 @@ function shownChoice(input: unknown): string {
 function keysAt(schema: unknown, path: Path): string[] {
   const inner = unwrap(schema);
   const [step, ...rest] = path;
-  if (step === undefined) return inner instanceof z.ZodObject ? Object.keys(inner.shape) : [];
+  if (step === undefined) return inner instanceof z.ZodObject ? allowedKeys(inner) : [];
   if (inner instanceof z.ZodObject) return keysAt(inner.shape[String(step)], rest);
   if (inner instanceof z.ZodRecord) return keysAt(inner.valueType, rest);
   return inner instanceof z.ZodArray ? keysAt(inner.element, rest) : [];
+}
+
+/** Not those that are in the schema only to be refused with words of their own. */
+function allowedKeys({ shape }: z.ZodObject): string[] {
+  return Object.keys(shape).filter((key) => !(unwrap(shape[key]) instanceof z.ZodNever));
 }
 
 function unwrap(schema: unknown): unknown {

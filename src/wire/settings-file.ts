@@ -8,12 +8,10 @@ import { z } from "zod";
 import { addressRange, listenAddress } from "./addresses.ts";
 import { hasPrivateKey, readAuthorizedKey } from "./authorized-keys.ts";
 import { duration, processorCount, size, wholeNumber } from "./quantities.ts";
-import { checkLinks, PEOPLE_EXAMPLE } from "./settings-links.ts";
-
-/** One line without control characters, at most 200 of them. */
-const line = z.string().refine((text) => /^[^\p{C}]{1,200}$/u.test(text) && text.trim() === text, {
-  error: "needs 1 to 200 characters on one line",
-});
+import { authorizedKeys, database } from "./settings-beside.ts";
+import { forge } from "./settings-forges.ts";
+import { line } from "./settings-words.ts";
+import { checkLinks } from "./settings-links.ts";
 
 /** What git writes around a name or address cannot be in it: git-commit-tree(1), COMMIT INFORMATION. */
 const author = line.refine((text) => !/[<>]/.test(text), { error: 'cannot have "<" or ">"' });
@@ -37,6 +35,7 @@ const person = z.strictObject({
     })
     .optional(),
   keysFile: line.optional(),
+  account: z.string().optional(),
 });
 
 /** `ext::` and its like would have git run a program, a leading "-" would be an option: gitremote-helpers(7), git(1). */
@@ -98,15 +97,18 @@ export const settingsFile = z
         ssh: z.array(listenAddress).min(1, "needs at least one address").prefault(["127.0.0.1:2222", "[::1]:2222"]),
         http: listenAddress.nullable().prefault("127.0.0.1:9222"),
         proxyProtocolFrom: z.array(addressRange).default([]),
+        webhooks: listenAddress.nullable().default(null),
       })
       .prefault({}),
-    people: z.record(z.string(), person, {
-      error: ({ input }) => (input === undefined ? `is missing, needs ${PEOPLE_EXAMPLE}` : undefined),
-    }),
+    // That somebody is served by these or by forges is seen to by checkLinks.
+    people: z.record(z.string(), person).optional(),
+    forges: z.record(z.string(), forge).default({}),
     repositories: z.record(z.string(), repository).default({}),
     grants: z.array(z.strictObject({ people: some, repositories: some })).default([]),
     limits: limits.prefault({}),
     sandbox: sandbox.prefault({}),
+    database: database.optional(),
+    authorizedKeys: authorizedKeys.optional(),
   })
   // Also of a file with other complaints, so that nobody has to come back for these.
   .superRefine(checkLinks, { when: () => true });

@@ -9,9 +9,10 @@
 import { z } from "zod";
 import { meantBy } from "../base/nearest.ts";
 import { sharedKeys } from "./authorized-keys.ts";
+import { checkForgeLinks } from "./settings-forge-links.ts";
 
 /** What to write where people belong. */
-export const PEOPLE_EXAMPLE = `somebody, as in
+const PEOPLE_EXAMPLE = `somebody, as in
   people:
     ada:
       keys: ["ssh-ed25519 AAAA… ada@laptop"]`;
@@ -34,12 +35,15 @@ const Outline = z
               .default([])
               .catch(null),
             keysFile: z.unknown().optional(),
+            account: z.unknown().optional(),
           })
           .nullable()
           .catch(null),
       )
+      .optional()
       .nullable()
       .catch(null),
+    forges: z.record(z.string(), z.unknown()).optional().catch({ unread: true }),
     repositories: z.record(z.string(), z.unknown()).catch({}),
     grants: z
       .array(
@@ -60,11 +64,13 @@ type Complain = (path: (string | number)[], message: string) => void;
 
 /** Complains of what is wrong between parts of the file, whatever else is wrong with it. */
 export function checkLinks(value: unknown, context: z.RefinementCtx): void {
-  const { people, repositories, grants } = Outline.parse(value);
+  const { people, forges = {}, repositories, grants } = Outline.parse(value);
   const complain: Complain = (path, message) => {
     context.addIssue({ code: "custom", path, message });
   };
-  if (people !== null && Object.keys(people).length === 0) complain(["people"], `needs ${PEOPLE_EXAMPLE}`);
+  if (people !== null && Object.keys({ ...people, ...forges }).length === 0) {
+    complain(["people"], `${people === undefined ? "is missing, needs" : "needs"} ${PEOPLE_EXAMPLE}`);
+  }
   const named = { people: Object.keys(people ?? {}), repositories: Object.keys(repositories) };
   for (const field of ["people", "repositories"] as const) {
     for (const name of named[field]) {
@@ -80,6 +86,7 @@ export function checkLinks(value: unknown, context: z.RefinementCtx): void {
     }
   }
   checkKeys(people ?? {}, complain);
+  checkForgeLinks(value, complain);
 }
 
 function checkKeys(people: NonNullable<Outline["people"]>, complain: Complain): void {
@@ -90,7 +97,7 @@ function checkKeys(people: NonNullable<Outline["people"]>, complain: Complain): 
     complain(["people", later, "keys", laterIndex], message);
   }
   for (const [name, person] of entries) {
-    if (person?.keysFile === undefined && person?.keys?.length === 0) {
+    if (person?.keysFile === undefined && person?.account === undefined && person?.keys?.length === 0) {
       complain(["people", name], "needs keys or keysFile: without one nobody gets in by this name");
     }
   }

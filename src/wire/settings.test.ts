@@ -30,9 +30,12 @@ test("checkSettings() fills in every default when only people are given", () => 
       ],
       http: { host: "127.0.0.1", port: 9_222 },
       proxyProtocolFrom: [],
+      webhooks: null,
     },
+    forges: [],
     people: [
       {
+        id: "ada",
         name: "ada",
         fullName: "ada",
         email: "ada@localhost",
@@ -105,9 +108,12 @@ sandbox:
         { address: "fd00::", prefixLength: 8, family: "ipv6" },
         { address: "192.0.2.7", prefixLength: 32, family: "ipv4" },
       ],
+      webhooks: null,
     },
+    forges: [],
     people: [
       {
+        id: "ada",
         name: "ada",
         fullName: "Ada Lovelace",
         email: "ada@example.dev",
@@ -118,6 +124,7 @@ sandbox:
         ],
       },
       {
+        id: "bob.b",
         name: "bob.b",
         fullName: "bob.b",
         email: "bob.b@localhost",

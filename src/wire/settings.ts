@@ -9,13 +9,19 @@
 import { checkSettings as checkYaml } from "../base/settings.ts";
 import type { AddressRange, ListenAddress } from "./addresses.ts";
 import type { AuthorizedKey } from "./authorized-keys.ts";
+import type { ForgeRef } from "./forge.ts";
+import type { ForgeSettings, SecretSource } from "./forge-settings.ts";
 import type { Grant, Person } from "./person.ts";
+import { type AuthorizedKeysSettings, toAuthorizedKeys, toDatabase } from "./settings-beside.ts";
 import { type EnvironmentLimitsFile, type SettingsFile, settingsFile } from "./settings-file.ts";
+import { toForge } from "./settings-forges.ts";
 
 export interface PersonSettings extends Person {
   readonly keys: readonly AuthorizedKey[];
   /** An authorized_keys file with more keys; path as written. */
   readonly keysFile?: string;
+  /** Who they are at a forge, so that its keys and rights are theirs too. */
+  readonly account?: ForgeRef;
 }
 
 export interface RepositorySettings {
@@ -41,8 +47,11 @@ export interface Settings {
     readonly http: ListenAddress | null;
     /** Who may say by the PROXY protocol where a connection comes from. */
     readonly proxyProtocolFrom: readonly AddressRange[];
+    /** Webhooks of forges; `null` is off. */
+    readonly webhooks: ListenAddress | null;
   };
   readonly people: readonly PersonSettings[];
+  readonly forges: readonly ForgeSettings[];
   readonly repositories: readonly RepositorySettings[];
   readonly grants: readonly Grant[];
   readonly limits: {
@@ -64,6 +73,10 @@ export interface Settings {
     readonly uidCount: number;
     readonly network: "auto" | "nat" | "loopback";
   };
+  /** The PostgreSQL that several services share; without it everything is in a SQLite of this one's own. */
+  readonly database?: { readonly url: SecretSource };
+  /** Stock OpenSSH servers that let the same people in. */
+  readonly authorizedKeys?: AuthorizedKeysSettings;
 }
 
 /**
@@ -80,14 +93,17 @@ function toSettings(file: SettingsFile): Settings {
   const { environment, loginGrace, ...limits } = file.limits;
   return {
     listen: file.listen,
-    people: Object.entries(file.people).map(([name, { keysFile, ...person }]) => ({
+    people: Object.entries(file.people ?? {}).map(([name, { keysFile, account, ...person }]) => ({
+      id: name,
       name,
       fullName: person.fullName ?? name,
       email: person.email ?? `${name}@localhost`,
       admin: person.admin,
       keys: person.keys ?? [],
       ...(keysFile === undefined ? {} : { keysFile }),
+      ...(account === undefined ? {} : { account: toAccount(account) }),
     })),
+    forges: Object.entries(file.forges).map(([name, forge]) => toForge(name, forge)),
     repositories: Object.entries(file.repositories).map(([name, { url, owner }]) => ({
       name,
       url,
@@ -96,7 +112,14 @@ function toSettings(file: SettingsFile): Settings {
     grants: file.grants,
     limits: { ...limits, environment: toLimits(environment), loginGraceMs: loginGrace },
     sandbox: file.sandbox,
+    ...(file.database === undefined ? {} : { database: toDatabase(file.database) }),
+    ...(file.authorizedKeys === undefined ? {} : { authorizedKeys: toAuthorizedKeys(file.authorizedKeys) }),
   };
+}
+
+function toAccount(written: string): ForgeRef {
+  const [forge = "", id = ""] = written.split("/");
+  return { forge, id };
 }
 
 function toLimits({ memory, processes, cpus, disk }: EnvironmentLimitsFile): EnvironmentLimits {
