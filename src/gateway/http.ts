@@ -6,8 +6,8 @@
  * @module
  */
 import { createServer, type ServerResponse } from "node:http";
-import { Fault } from "../base/fault.ts";
 import type { ListenAddress } from "../wire/addresses.ts";
+import { listenHttp } from "./listen-http.ts";
 import type { Metrics } from "./metrics.ts";
 
 export interface HttpOptions {
@@ -19,7 +19,6 @@ export interface HttpOptions {
 
 /** Opens the HTTP listener. @throws {Fault} `settings.invalid` when the address cannot be listened on */
 export async function openHttp(options: HttpOptions): Promise<{ port: number } & AsyncDisposable> {
-  const { host, port } = options.address;
   const server = createServer({ requestTimeout: 10_000 }, (request, response) => {
     // Not by URL: a request line is any peer's word, and "//" is enough to make URL throw.
     const path = (request.url ?? "/").split("?")[0];
@@ -29,19 +28,9 @@ export async function openHttp(options: HttpOptions): Promise<{ port: number } &
     else if (path === "/metrics") answerMetrics(response, options.metrics);
     else answer(response, 404, "there are /metrics, /healthz and /readyz\n");
   });
-  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-  server.once("error", (cause) => {
-    const text = `Cannot listen on ${host}:${port} for HTTP: ${cause.message}`;
-    reject(new Fault("settings.invalid", text, { told: text, cause }));
-  });
-  server.listen({ host, port }, () => {
-    resolve(undefined);
-  });
-  await promise;
-  const bound = server.address();
-  if (bound === null || typeof bound === "string") throw new Error("Cannot tell the port: a TCP server has no address");
+  const port = await listenHttp(server, options.address, "HTTP");
   return {
-    port: bound.port,
+    port,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections();
       await new Promise((closed) => server.close(closed));
