@@ -35,7 +35,16 @@ function causesOf(error: Error): string[] {
 
 /** What git needs of our own environment to reach origins: keys of ssh, proxies. Nothing of it enters environments. */
 export function gitEnvOf(environment: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const names = ["HOME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"];
+  const names = [
+    "HOME",
+    "SSH_AUTH_SOCK",
+    "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
+    "HTTPS_PROXY",
+    "https_proxy",
+    "NO_PROXY",
+    "no_proxy",
+  ];
   return Object.fromEntries(
     names.flatMap((name) => (environment[name] === undefined ? [] : [[name, environment[name]]])),
   );

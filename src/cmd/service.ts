@@ -11,30 +11,33 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { untilFirst } from "../base/until-first.ts";
 import { makeEnvironments, type Environments } from "../controller/environments.ts";
-import { openDirectory } from "../forge/directory.ts";
+import { type Directory, openDirectory } from "../forge/directory.ts";
 import { openMirrors } from "../forge/mirrors.ts";
 import { openAudit, type AuditLog } from "../gateway/audit/audit-log.ts";
 import { openHttp } from "../gateway/http.ts";
 import { openListener, type Listener } from "../gateway/listener.ts";
 import { makeLobby } from "../gateway/lobby/lobby.ts";
 import { Metrics } from "../gateway/metrics.ts";
+import { makeNewcomers } from "../gateway/newcomers.ts";
 import { Sessions } from "../gateway/sessions.ts";
 import { openSandbox } from "../runtime/sandbox/open-sandbox.ts";
 import { lineOf, makeSigningKey, type SigningKey } from "../ssh/private-keys.ts";
 import { ensureHostKey, openGatewayKey, watchHostKeys } from "../store/host-keys.ts";
-import { openStore } from "../store/store.ts";
+import { openStore, type StoreTarget } from "../store/store.ts";
 import type { ListenAddress } from "../wire/addresses.ts";
 import type { Settings } from "../wire/settings.ts";
+import { gitEnvOf } from "./process.ts";
+import { readSecrets, type Secrets } from "./secrets.ts";
 import type { ReadSettings } from "./settings-file.ts";
-import type { StateFolder } from "./state-folder.ts";
+import { ensureClusterId, type StateFolder } from "./state-folder.ts";
 
 export interface ServiceOptions {
   readonly settings: ReadSettings;
   readonly state: StateFolder;
   readonly clock: Clock;
   readonly log: Log;
-  /** Variables of the process that git may need to reach the origins of repositories. */
-  readonly gitEnv: Readonly<Record<string, string>>;
+  /** Variables of the process: secrets that the settings name, and what git needs to reach the origins. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Service {
@@ -63,20 +66,25 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   await using parts = new AsyncDisposableStack();
   const { clock, log, state } = options;
   const { settings } = options.settings;
-  const store = parts.use(await openStore(state.database, clock));
+  const folder = dirname(options.settings.path);
+  const secrets = readSecrets(settings, { folder, env: options.env });
+  for (const warning of secrets.warnings) log.warn("secret.exposed", { warning });
+  const store = parts.use(
+    await openStore(targetOf(state, secrets), { clock, log, cluster: clusterOf(state, secrets) }),
+  );
   const audit = parts.use(await openAudit(state.auditLog, clock, log));
   await ensureHostKey(state.hostKeys, "ed25519");
   const hostKeys = watchSigningKeys(state.hostKeys, log);
   const gatewayKey = makeSigningKey(await openGatewayKey(state.gatewayKey));
-  const directory = await openDirectory(settings, dirname(options.settings.path));
+  const directory = await openDirectory({ settings, folder });
   const stop = new AbortController();
   parts.defer(() => {
     stop.abort();
   });
   const mirrors = await openMirrors({
     ...{ stateDir: state.path, repositories: settings.repositories, clock, log },
-    folder: dirname(options.settings.path),
-    env: options.gitEnv,
+    folder,
+    env: gitEnvOf(options.env),
   });
   parts.defer(() => mirrors.close());
   const runtime = await openSandbox(sandboxOptions(options, gatewayKey), stop.signal);
@@ -103,7 +111,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     hostKeyLines: hostKeys().map((key) => lineOf(key, "slipway")),
     reloadKeys: async () => {
       await directory.reload();
-      log.info("keys.reloaded", { sessionsEnded: gateway.endWithdrawn() });
+      log.info("keys.reloaded");
     },
     close: async (drainMs) => {
       await gateway.drain(drainMs);
@@ -118,15 +126,13 @@ interface GatewayParts {
   readonly audit: AuditLog;
   readonly hostKeys: () => readonly SigningKey[];
   readonly gatewayKey: SigningKey;
-  readonly directory: Awaited<ReturnType<typeof openDirectory>>;
+  readonly directory: Directory;
   readonly environments: Environments;
 }
 
 interface Gateway {
   readonly listener: Listener;
   readonly httpPort: number | undefined;
-  /** Ends the sessions of keys that are no longer known. @returns how many */
-  endWithdrawn(): number;
   drain(drainMs: number): Promise<void>;
   close(): Promise<void>;
 }
@@ -140,7 +146,8 @@ async function openGateway(
     slipway_sessions: { help: "Live sessions", read: () => sessions.count },
     slipway_unauthenticated: { help: "Connections that have not proved a key", read: () => listener.strangers.count },
   });
-  const lobby = makeLobby({ environments: parts.environments, sessions, log });
+  const { directory } = parts;
+  const lobby = makeLobby({ environments: parts.environments, directory, sessions, log });
   const { listen, limits } = settings;
   await using opened = new AsyncDisposableStack();
   const listener = await openListener(
@@ -149,7 +156,8 @@ async function openGateway(
       audit: parts.audit,
       hostKeys: parts.hostKeys,
       gatewayKey: parts.gatewayKey,
-      findByKey: (blob) => parts.directory.findByKey(blob),
+      directory,
+      newcomers: makeNewcomers({ directory, clock, log }),
       environments: parts.environments,
       limits,
     },
@@ -164,11 +172,6 @@ async function openGateway(
   return {
     listener,
     httpPort: http?.port,
-    endWithdrawn: () =>
-      sessions.endAll(
-        "the key of this session was withdrawn",
-        ({ keyBlob, person }) => parts.directory.findByKey(keyBlob)?.name !== person,
-      ),
     drain: async (drainMs) => {
       unready = "shutting down";
       listener.stop();
@@ -196,6 +199,15 @@ function sandboxOptions(options: ServiceOptions, gatewayKey: SigningKey): Parame
     // What runs us is a good enough Node for an environment that has none.
     tools: { node: process.execPath },
   };
+}
+
+function targetOf({ database }: StateFolder, { databaseUrl }: Secrets): StoreTarget {
+  return databaseUrl === undefined ? { type: "sqlite", path: database } : { type: "postgres", url: databaseUrl };
+}
+
+/** What our environments are told apart by from those of other services in the same database. */
+function clusterOf(state: StateFolder, { databaseUrl }: Secrets): string {
+  return databaseUrl === undefined ? "local" : ensureClusterId(state);
 }
 
 /** The host keys as they are now; those read last, where somebody has left a file that is none. */

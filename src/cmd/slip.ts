@@ -12,7 +12,7 @@ import { helpText, readInvocation } from "../cli/commands.ts";
 import { openDirectory } from "../forge/directory.ts";
 import { dirname } from "node:path";
 import { listHostKeys, rotateHostKeys, verifyAuditLog } from "./key-commands.ts";
-import { gitEnvOf, reportFault, untilStopped } from "./process.ts";
+import { reportFault, untilStopped } from "./process.ts";
 import { openService } from "./service.ts";
 import { readSettings } from "./settings-file.ts";
 import { makeStateFolder, stateFolder } from "./state-folder.ts";
@@ -53,7 +53,7 @@ async function serve(call: Invocation): Promise<void> {
   makeStateFolder(state);
   const log = makeLog(readLevel(process.env["SLIPWAY_LOG"]));
   const stopped = untilStopped();
-  const service = await openService({ settings, state, clock: makeClock(), log, gitEnv: gitEnvOf(process.env) });
+  const service = await openService({ settings, state, clock: makeClock(), log, env: process.env });
   log.info("service.started", { ssh: service.ssh, httpPort: service.httpPort, lacks: service.lacks });
   process.on("SIGHUP", () => {
     service.reloadKeys().catch((error: unknown) => {
@@ -67,7 +67,7 @@ async function serve(call: Invocation): Promise<void> {
 
 async function check(call: Invocation): Promise<void> {
   const { settings, path } = readSettings(settingsPath(call));
-  await openDirectory(settings, dirname(path));
+  await openDirectory({ settings, folder: dirname(path) });
   print(`${path} is sound: ${settings.people.length} people, ${settings.repositories.length} repositories`);
 }
 

@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { makeClock } from "../base/clock.ts";
 import { makeLog } from "../base/log.ts";
 import { prepareDemo, type Demo } from "./demo.ts";
-import { gitEnvOf, reportFault, untilStopped } from "./process.ts";
+import { reportFault, untilStopped } from "./process.ts";
 import { openService, type Service } from "./service.ts";
 import { readSettings } from "./settings-file.ts";
 import { makeStateFolder, stateFolder } from "./state-folder.ts";
@@ -32,7 +32,7 @@ async function main(): Promise<number> {
     state,
     clock,
     log,
-    gitEnv: gitEnvOf(process.env),
+    env: process.env,
   });
   const stopped = untilStopped();
   try {

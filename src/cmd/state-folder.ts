@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Fault } from "../base/fault.ts";
 
@@ -13,6 +14,8 @@ export interface StateFolder {
   readonly auditLog: string;
   readonly hostKeys: string;
   readonly gatewayKey: string;
+  /** The name of this machine's environments in a database that several services share. */
+  readonly clusterId: string;
 }
 
 /** Names the parts of the state folder: `SLIPWAY_HOME`, or `.slipway` in the working folder. */
@@ -27,6 +30,7 @@ export function stateFolder(
     auditLog: join(path, "audit.jsonl"),
     hostKeys: join(path, "hostkeys"),
     gatewayKey: join(path, "gateway-key.pem"),
+    clusterId: join(path, "cluster-id"),
   };
 }
 
@@ -42,4 +46,14 @@ export function makeStateFolder({ path }: StateFolder): void {
     const told = `the state folder ${path} cannot be used; SLIPWAY_HOME moves it`;
     throw new Fault("state.unwritable", `Cannot keep state: ${told}`, { told, cause });
   }
+}
+
+/** Reads the name of this machine's environments, having made it the first time. */
+export function ensureClusterId({ clusterId }: StateFolder): string {
+  try {
+    writeFileSync(clusterId, `${randomBytes(8).toString("hex")}\n`, { flag: "wx", mode: 0o600, flush: true });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  }
+  return readFileSync(clusterId, "utf8").trim();
 }

@@ -50,7 +50,7 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
   const toStep: RuntimeReport = (step, tookMs) => report(stepLine(step, tookMs));
   const spec = specOf(context, record);
   const isNew = conditionOf(record.conditions, "CheckedOut") === undefined;
-  if (isNew) await makeFiles(context, { spec, request, toStep }, signal);
+  if (isNew) await makeFiles(context, { repository: record.repository, spec, request, toStep }, signal);
   const found = await findDefinition(context, id);
   const { definition, notes } = readDefinition(found, record);
   await hold.write({
@@ -109,31 +109,41 @@ async function takeHold({ store }: Context, id: string): Promise<Hold> {
 }
 
 interface Making {
+  /** Id of the repository. */
+  readonly repository: string;
   readonly spec: EnvironmentSpec;
   readonly request: BringUpRequest;
   readonly toStep: RuntimeReport;
 }
 
-async function makeFiles(context: Context, { spec, request, toStep }: Making, signal: AbortSignal): Promise<void> {
+async function makeFiles(
+  context: Context,
+  { repository, spec, request, toStep }: Making,
+  signal: AbortSignal,
+): Promise<void> {
   const { runtime, clock, mirrors } = context;
-  const { repository } = spec.source;
+  const { repository: name } = spec.source;
   const begunAt = clock.elapsed();
   const { stale, askedAt } = await mirrors.refresh(repository, clock.now() - request.askedSince, signal);
-  toStep(`fetching ${repository}`, clock.elapsed() - begunAt);
+  toStep(`fetching ${name}`, clock.elapsed() - begunAt);
   if (stale) {
     const since = askedAt === undefined ? "the last fetch" : new Date(askedAt).toISOString();
-    request.report(plainLine(`the origin of ${repository} cannot be reached; this is the state of ${since}`));
+    request.report(plainLine(`the origin of ${name} cannot be reached; this is the state of ${since}`));
   }
-  await mustHaveBranch(context, spec.source, stale);
+  await mustHaveBranch(context, { repository, source: spec.source }, stale);
   await runtime.create(spec, toStep, signal);
 }
 
 /** A branch may have been deleted since its login was resolved. */
-async function mustHaveBranch({ mirrors }: Context, source: Source, stale: boolean): Promise<void> {
-  const { repository, branch, fromBranch = branch } = source;
+async function mustHaveBranch(
+  { mirrors }: Context,
+  { repository, source }: { repository: string; source: Source },
+  stale: boolean,
+): Promise<void> {
+  const { repository: name, branch, fromBranch = branch } = source;
   if (stale || (await mirrors.branches(repository)).includes(fromBranch)) return;
-  throw new Fault("login.unknown", `Cannot check out ${repository} "${fromBranch}": its origin has no such branch`, {
-    told: `${repository} has no branch ${fromBranch} any more`,
+  throw new Fault("login.unknown", `Cannot check out ${name} "${fromBranch}": its origin has no such branch`, {
+    told: `${name} has no branch ${fromBranch} any more`,
   });
 }
 
@@ -193,16 +203,16 @@ async function runToReady(context: Context, { hold, definition, report }: Runnin
 }
 
 function specOf({ directory, mirrors, limits }: Context, record: EnvironmentRecord): EnvironmentSpec {
-  const { id, hostname, uid, repository, branch, fromBranch } = record;
+  const { id, hostname, uid, repository, repositoryName, branch, fromBranch } = record;
   const person = directory.find(record.person);
   return {
     id,
     hostname,
     uid,
     source: {
-      repository,
+      repository: repositoryName,
       mirrorPath: mirrors.pathOf(repository),
-      originUrl: mirrors.originUrlOf(repository),
+      originUrl: directory.repository(repository)?.pushUrl ?? mirrors.originUrlOf(repository),
       branch,
       ...(fromBranch === undefined ? {} : { fromBranch }),
     },

@@ -15,7 +15,7 @@ export interface Context {
   readonly store: Records;
   readonly runtime: Runtime;
   readonly mirrors: Pick<Mirrors, "pathOf" | "originUrlOf" | "refresh" | "branches" | "defaultBranch">;
-  readonly directory: Pick<Directory, "find" | "repositoriesOf">;
+  readonly directory: Pick<Directory, "find" | "repository" | "usable" | "mayUse">;
   readonly audit: { append(event: AuditEvent): Promise<void> };
   readonly clock: Clock;
   readonly log: Log;

@@ -20,9 +20,9 @@ import type { Context } from "./context.ts";
  */
 export function readDefinition(
   found: StoredDefinition | undefined,
-  { id, repository }: Pick<EnvironmentRecord, "id" | "repository">,
+  { id, repositoryName }: Pick<EnvironmentRecord, "id" | "repositoryName">,
 ): { readonly definition: Definition; readonly notes: readonly string[] } {
-  const facts = { repository, environmentId: id };
+  const facts = { repository: repositoryName, environmentId: id };
   if (found === undefined) return { definition: makeDefinition(undefined, facts), notes: [] };
   try {
     return { definition: makeDefinition({ source: found.path, text: found.text }, facts), notes: [] };
@@ -60,12 +60,12 @@ export function envOf(
   session?: SessionName,
 ): Readonly<Record<string, string>> {
   // Somebody whose name is no longer in the settings has no session, but what they left running goes on.
-  const nobody = { name: record.person, fullName: record.person, email: "", admin: false };
+  const nobody = { id: record.person, name: record.person, fullName: record.person, email: "", admin: false };
   return sessionEnv({
     person: directory.find(record.person) ?? nobody,
     login: session?.login ?? record.login,
     ...(session === undefined ? {} : { sessionId: session.sessionId }),
-    environment: record,
+    environment: { id: record.id, repository: record.repositoryName, branch: record.branch },
     definition,
     baseEnv: runtime.baseEnv(definition.user, definition.workspaceFolder),
   });

@@ -17,7 +17,12 @@ const define = (definition: object): void => {
   world.runtime.sources.set(".devcontainer.json", JSON.stringify(definition));
 };
 const enter = (service: Environments, ref = main, report: (line: string) => void = silent) =>
-  service.enter(ref, report, never);
+  service.enter(by(ref), report, never);
+/** What the gateway asks with: the person with the key that they proved. */
+const by = <Request extends { person: string }>({ person, ...request }: Request) => ({
+  ...request,
+  who: { person, key: "" },
+});
 const shellLines = (): string[] =>
   world.runtime.commands.map(({ command }) => ("shell" in command ? command.shell : command.argv.join(" ")));
 const recordOf = async (login: string, person = "ada") => world.store.environments.findByLogin(person, login);
@@ -117,7 +122,7 @@ describe("enter()", () => {
     const gate = Promise.withResolvers<undefined>();
     world.runtime.before("start", () => gate.promise);
     const stop = new AbortController();
-    const leaving = service.enter(main, silent, stop.signal);
+    const leaving = service.enter(by(main), silent, stop.signal);
     const staying = enter(service);
     while (world.runtime.countOf("start") === 0) await new Promise((resolve) => setImmediate(resolve));
     stop.abort();
@@ -127,7 +132,7 @@ describe("enter()", () => {
     const second = Promise.withResolvers<undefined>();
     world.runtime.before("start", () => second.promise);
     const alone = new AbortController();
-    const gone = service.enter({ ...main, login: "tools-trunk" }, silent, alone.signal);
+    const gone = service.enter(by({ ...main, login: "tools-trunk" }), silent, alone.signal);
     while (world.runtime.countOf("start") < 2) await new Promise((resolve) => setImmediate(resolve));
     alone.abort();
     await expect(gone).rejects.toThrow("aborted");
@@ -498,9 +503,9 @@ describe("create()", () => {
 
   test("makes an environment of a branch that does not exist yet, from the default branch or another", async () => {
     const service = world.serve();
-    expect(await service.create(request, silent, never)).toBe("hello-topic-new");
+    expect(await service.create(by(request), silent, never)).toBe("hello-topic-new");
     expect(await recordOf("hello-topic-new")).toMatchObject({ branch: "topic/new", fromBranch: "main" });
-    await service.create({ ...request, branch: "other", from: "feature/x" }, silent, never);
+    await service.create(by({ ...request, branch: "other", from: "feature/x" }), silent, never);
     const other = await recordOf("hello-other");
     expect(other?.fromBranch).toBe("feature/x");
     expect(world.runtime.environments.get(other!.id)?.spec?.source).toMatchObject({
@@ -513,8 +518,8 @@ describe("create()", () => {
 
   test("makes an environment of a branch that exists, and returns the one that is there", async () => {
     const service = world.serve();
-    expect(await service.create({ ...request, branch: "main" }, silent, never)).toBe("hello-main");
-    expect(await service.create({ ...request, branch: "main" }, silent, never)).toBe("hello-main");
+    expect(await service.create(by({ ...request, branch: "main" }), silent, never)).toBe("hello-main");
+    expect(await service.create(by({ ...request, branch: "main" }), silent, never)).toBe("hello-main");
     expect((await recordOf("hello-main"))?.fromBranch).toBeUndefined();
     expect(world.runtime.environments.size).toBe(1);
   });

@@ -13,15 +13,17 @@ import { readLogin } from "../policy/login.ts";
 import { matchLogin } from "../policy/match-login.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import type { EnvironmentRow } from "../wire/lobby.ts";
+import type { Who } from "../wire/person.ts";
 import { adoptAll, watchAll } from "./adopt.ts";
 import type { Context } from "./context.ts";
 import { halt, makeEntries } from "./entries.ts";
+import { plainLine } from "./lines.ts";
 import { type NewRequest, planBranch } from "./new-branch.ts";
 import type { OpenEnvironment } from "./open-environment.ts";
 import { openTarget } from "./open-target.ts";
 import { sleepEnvironment } from "./put-to-sleep.ts";
 import { removeEnvironment } from "./remove.ts";
-import { resolveLogin } from "./resolve.ts";
+import { resolveLogin, type Target } from "./resolve.ts";
 import { rowOf } from "./row.ts";
 import type { Report } from "./shared-work.ts";
 import { tellEverybody } from "./tell.ts";
@@ -29,9 +31,16 @@ import { tellEverybody } from "./tell.ts";
 /** Bytes of a log that are shown. */
 const LOG_BYTES = 256 * 1024;
 
-/** Whose environment is meant. The login is as typed: hostile. */
+/** Whose environment is meant, by the id of a person or by a name. The login is as typed: hostile. */
 export interface EnvironmentRef {
   readonly person: string;
+  readonly login: string;
+}
+
+/** Who wants to go where. */
+export interface EnterRequest {
+  readonly who: Who;
+  /** As typed: hostile. */
   readonly login: string;
 }
 
@@ -43,7 +52,7 @@ export interface Environments {
    * @param signal ends the waiting; what was begun goes on
    * @throws {Fault} with the sentence for the person
    */
-  enter(request: EnvironmentRef, report: Report, signal: AbortSignal): Promise<OpenEnvironment>;
+  enter(request: EnterRequest, report: Report, signal: AbortSignal): Promise<OpenEnvironment>;
   /** Calls back when an environment is taken away. @returns a function that stops it */
   onGone(id: string, listener: (reason: string) => void): () => void;
   /** Those of one person, or all. */
@@ -71,13 +80,13 @@ export function makeEnvironments(context: Context): Environments {
   let watching: Promise<void> | undefined;
 
   return {
-    enter: async (ref, report, signal) => {
+    enter: async ({ who, ...request }, report, signal) => {
       closing.signal.throwIfAborted();
-      const login = readLogin(ref.login);
+      const login = readLogin(request.login);
       if (login.type === "lobby") throw new Error("Cannot enter the lobby: it is no environment");
-      const repositoriesOf = (person: string) => directory.repositoriesOf(person);
-      const target = await resolveLogin(ref.person, login, { store, mirrors, repositoriesOf, clock }, signal);
-      return openTarget(context, entries, { person: ref.person, target, report }, signal);
+      const target = await resolveLogin(who, login, { store, mirrors, directory, clock }, signal);
+      tellStale(context, who, target, report);
+      return openTarget(context, entries, { person: who.person, target, report }, signal);
     },
     onGone: (id, listener) => {
       const own = (reason: string): void => listener(reason);
@@ -87,19 +96,23 @@ export function makeEnvironments(context: Context): Environments {
     },
     list: async (person) => {
       const records = await store.list(person === undefined ? {} : { person });
-      return records.map((record) => rowOf(record, entries.peek(record.id), clock.now()));
+      return records.map((record) => {
+        const listed = { record, person: directory.find(record.person)?.name ?? record.person };
+        return rowOf(listed, entries.peek(record.id), clock.now());
+      });
     },
     create: async (request, report, signal) => {
       closing.signal.throwIfAborted();
       const target = await planBranch(context, request, signal);
-      return (await openTarget(context, entries, { person: request.person, target, report }, signal)).login;
+      tellStale(context, request.who, target, report);
+      return (await openTarget(context, entries, { person: request.who.person, target, report }, signal)).login;
     },
-    remove: async (ref, options) => removeEnvironment(context, entries, await findOwn(store, ref), options),
+    remove: async (ref, options) => removeEnvironment(context, entries, await findOwn(context, ref), options),
     sleep: async (ref, { by }) => {
-      const record = await findOwn(store, ref);
+      const record = await findOwn(context, ref);
       await sleepEnvironment(context, entries, { record, told: `${record.login} was put to sleep by ${by}` });
     },
-    readLog: async (ref) => runtime.readLog((await findOwn(store, ref)).id, LOG_BYTES),
+    readLog: async (ref) => runtime.readLog((await findOwn(context, ref)).id, LOG_BYTES),
     adopt: async () => {
       await adoptAll(context, entries);
       watching = watchAll(context, entries, closing.signal);
@@ -116,19 +129,22 @@ export function makeEnvironments(context: Context): Environments {
 }
 
 /** Finds the record that a login means among the person's own, in every spelling that `enter` takes. */
-async function findOwn(store: Context["store"], ref: EnvironmentRef): Promise<EnvironmentRecord> {
-  const exact = await store.findByLogin(ref.person, ref.login);
+async function findOwn(context: Context, ref: EnvironmentRef): Promise<EnvironmentRecord> {
+  const { store } = context;
+  const person = await personMeant(context, ref.person);
+  const exact = await store.findByLogin(person, ref.login);
   if (exact !== undefined) return exact;
-  const records = await store.list({ person: ref.person, desired: "present" });
+  const records = await store.list({ person, desired: "present" });
   const login = readLogin(ref.login);
-  const repositories = [...new Set(records.map(({ repository }) => repository))];
-  const candidates = repositories.map((repository) => ({
+  const names = [...new Set(records.map(({ repositoryName }) => repositoryName))];
+  const candidates = names.map((repository) => ({
     repository,
-    branches: records.filter((record) => record.repository === repository).map(({ branch }) => branch),
+    branches: records.filter((record) => record.repositoryName === repository).map(({ branch }) => branch),
   }));
   const match = login.type === "lobby" ? undefined : matchLogin(login, candidates);
   const found = records.find(
-    ({ repository, branch }) => match?.type === "one" && match.repository === repository && match.branch === branch,
+    ({ repositoryName, branch }) =>
+      match?.type === "one" && match.repository === repositoryName && match.branch === branch,
   );
   if (found !== undefined) return found;
   const known = records.map((record) => record.login);
@@ -137,4 +153,24 @@ async function findOwn(store: Context["store"], ref: EnvironmentRef): Promise<En
   throw new Fault("environment.absent", `Cannot find environment "${ref.login}" of ${ref.person}: no record fits`, {
     told: `there is no environment ${ref.login}${hint}`,
   });
+}
+
+/** Finds the id of somebody who has environments, given it or what they are called. */
+async function personMeant({ store, directory }: Context, text: string): Promise<string> {
+  if (directory.find(text) !== undefined) return text;
+  const ids = new Set((await store.list()).map(({ person }) => person));
+  const meant = [...ids].filter((id) => directory.find(id)?.name.toLowerCase() === text.toLowerCase());
+  const [id = text, another] = meant;
+  if (another === undefined) return id;
+  throw new Fault("usage.wrong", `Cannot tell whom "${text}" means: it is the name of ${meant.join(" and ")}`, {
+    told: `${text} is the name of several: ${meant.join(", ")}`,
+  });
+}
+
+/** Lets in by the last good answer, and says so. */
+function tellStale({ log }: Context, who: Who, { asOf, login }: Target, report: Report): void {
+  if (asOf === undefined) return;
+  const at = new Date(asOf.at).toISOString();
+  log.warn("access.stale", { person: who.person, login, forge: asOf.forge, verifiedAt: at });
+  report(plainLine(`${asOf.forge} cannot be reached; you are let in by what it said at ${at}`));
 }

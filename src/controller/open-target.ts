@@ -64,8 +64,8 @@ function unlessGone(error: unknown): undefined {
 }
 
 /** For a second try, after whatever was there has gone. */
-function withoutRecord({ repository, branch, login, resolvedAt, fromBranch }: Target): Target {
-  return { repository, branch, login, resolvedAt, ...(fromBranch === undefined ? {} : { fromBranch }) };
+function withoutRecord({ record: _record, ...place }: Target): Target {
+  return place;
 }
 
 function diskWarnings({ limits }: Context, { diskBytes = 0 }: Entry): string[] {
@@ -77,7 +77,7 @@ function diskWarnings({ limits }: Context, { diskBytes = 0 }: Entry): string[] {
 
 async function findOrAdd(context: Context, person: string, target: Target): Promise<EnvironmentRecord> {
   const { store, limits, audit, log } = context;
-  const { repository, branch, login, fromBranch } = target;
+  const { repository, repositoryName, branch, login, fromBranch } = target;
   const known = await store.findByPlace(person, repository, branch);
   if (known !== undefined) return known;
   const id = makeId();
@@ -86,10 +86,11 @@ async function findOrAdd(context: Context, person: string, target: Target): Prom
       id,
       person,
       repository,
+      repositoryName,
       branch,
       login,
       fromBranch,
-      hostname: hostnameOf(repository, branch),
+      hostname: hostnameOf(repositoryName, branch),
       inventory: [{ type: "sandbox", id, state: "intended" }],
     },
     limits,

@@ -10,9 +10,15 @@ import { conditionOf } from "./conditions.ts";
 import { readDefinition } from "./definition.ts";
 import type { Entry } from "./entries.ts";
 
+/** An environment, and what its person is called now. */
+export interface Listed {
+  readonly record: EnvironmentRecord;
+  readonly person: string;
+}
+
 /** Makes the row of a recorded environment, with what is held of it in memory if anything. */
-export function rowOf(record: EnvironmentRecord, entry: Entry | undefined, now: number): EnvironmentRow {
-  const { login, person, repository, branch, power, createdAt, lastActiveAt } = record;
+export function rowOf({ record, person }: Listed, entry: Entry | undefined, now: number): EnvironmentRow {
+  const { login, repositoryName: repository, branch, power, createdAt, lastActiveAt } = record;
   const definition = entry?.live?.definition ?? readDefinition(record.definition, record).definition;
   const sessionCount = entry?.sessions.size ?? 0;
   const ports = new Set([...definition.slipway.ports, ...definition.forwardPorts]);

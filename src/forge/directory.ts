@@ -1,88 +1,286 @@
 /**
- * Who is served and what they may use, from the settings file and the key files that it names.
+ * Who is served and what they may use: the people, keys and grants of the settings file, and what the forges say beside
+ * them. The only place that knows both.
  *
- * Opened by `src/cmd`; asked by the gateway for the person of a key and by the controller for what they may use. Answers
- * come from memory: neither a disk nor a network is between a signature and its person.
+ * Opened by `src/cmd`; asked by the gateway for the person of a key and for the watch over live sessions, and by the
+ * controller for what somebody may use. What the settings say comes from memory; what a forge says does while it was
+ * verified lately (`access/`).
  *
  * @module
  */
-import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
-import { Fault } from "../base/fault.ts";
 import { repositoriesOf } from "../policy/grants.ts";
-import { readAuthorizedKeys, sharedKeys } from "../wire/authorized-keys.ts";
-import type { Person } from "../wire/person.ts";
-import type { PersonSettings, RepositorySettings, Settings } from "../wire/settings.ts";
+import type { Login } from "../policy/login.ts";
+import { type AccountFacts, type ForgeRef, idOfRef, type RepositoryFacts } from "../wire/forge.ts";
+import type { Person, Who } from "../wire/person.ts";
+import type { Repository } from "../wire/repository.ts";
+import type { PersonSettings, Settings } from "../wire/settings.ts";
+import type { Access, Decision, Subject } from "./access/access.ts";
+import { readKeys } from "./settings-keys.ts";
+
+/** Whose key it is. One that two have is nobody's. */
+export type Whose = { readonly type: "person"; readonly person: Person } | { readonly type: "shared" };
+
+/** When a forge that cannot be asked now last said yes. */
+export interface AsOf {
+  readonly forge: string;
+  /** Epoch ms. */
+  readonly at: number;
+}
+
+/** Whether somebody may use a repository. */
+export type Use =
+  | { readonly allowed: true; readonly asOf?: AsOf }
+  | {
+      readonly allowed: false;
+      /** Nobody said no: the forge could not be asked for too long. */
+      readonly isUnverified: boolean;
+      /** One sentence for the person, without full stop. */
+      readonly told: string;
+    };
+
+/** The repositories that somebody's login may mean. */
+export interface Usable {
+  readonly repositories: readonly (Repository & { readonly asOf?: AsOf })[];
+  /** Why some that are named are not among them although nobody said no; sentences for the person. */
+  readonly unverified: readonly string[];
+}
+
+/** What a live session rests on; without a repository it is one of the lobby. */
+export interface Held {
+  readonly who: Who;
+  readonly repository?: string;
+}
+
+/** What is known of somebody, and since when; for themselves. Times are epoch ms. */
+export interface Known {
+  readonly person: Person;
+  /** `settings`, or the name of the forge that lists their key. */
+  readonly keyFrom: string;
+  readonly account?: {
+    readonly forge: string;
+    readonly login: string;
+    readonly state: AccountFacts["state"];
+    readonly stateVerifiedAt: number;
+    readonly keysVerifiedAt: number | undefined;
+  };
+}
 
 export interface Directory {
-  /** The person of a public key in wire form (RFC 4253 section 6.6). */
-  findByKey(blob: Buffer): Person | undefined;
-  find(name: string): Person | undefined;
-  /** The repositories that somebody of this name has a right to, in the order of the settings. */
-  repositoriesOf(name: string): readonly RepositorySettings[];
+  /** Finds whose a public key is: wire form (RFC 4253 section 6.6) in base64. */
+  whose(key: string): Whose | undefined;
+  /** By id. */
+  find(id: string): Person | undefined;
+  /** What is known of somebody who proved a key. */
+  known(who: Who): Known | undefined;
+  /** By id: one of the settings, or one that a forge knows or knew. */
+  repository(id: string): Repository | undefined;
+  /** Whether forges may know more keys than we do. */
+  readonly canDiscover: boolean;
+  /** Looks whether a key of nobody is a new collaborator's of a repository that a login names; `whose` knows it then. */
+  discover(key: string, login: Login, signal: AbortSignal): Promise<void>;
+  /** Lists what somebody may use of what a login may mean, all of the settings' among it, having asked the forges. */
+  usable(who: Who, login: PlaceLogin, signal: AbortSignal): Promise<Usable>;
+  /** Says whether somebody may use a repository, or without one the lobby, having asked the forge. */
+  mayUse(who: Who, repository: string | undefined, signal: AbortSignal): Promise<Use>;
+  /** Says the same from memory: whether a session may go on. */
+  judge(who: Who, repository?: string): Use;
   /**
-   * Reads the key files again. Until it resolves, and when it rejects, the keys read before hold.
+   * Calls back once, as soon as `judge` refuses a live session. Whoever admits subscribes first and then judges, so that
+   * nothing falls between the two.
+   *
+   * @returns a function that stops it
+   */
+  watch(session: Held, onRevoked: (told: string) => void): () => void;
+  /**
+   * Reads the key files again, and calls back those whose key is no longer there. Until it resolves, and when it rejects,
+   * the keys read before hold.
    *
    * @throws {Fault} `settings.invalid` as `openDirectory` does
    */
   reload(): Promise<void>;
 }
 
+/** A login that says where to go: not the lobby. */
+export type PlaceLogin = Exclude<Login, { type: "lobby" }>;
+
+export interface DirectoryOptions {
+  readonly settings: Pick<Settings, "people" | "repositories" | "grants" | "forges">;
+  /** What the paths of key files are relative to: the folder of the settings file. */
+  readonly folder: string;
+  /** What forges say; absent when none is connected. */
+  readonly access?: Access;
+}
+
+/** Repositories of one name that a login is looked up in; more are as good as unknown (guess). */
+const NAMED_MAX = 20;
+
 /**
  * Reads the key files and makes the directory.
  *
- * @param folder what the paths of key files are relative to: the folder of the settings file
  * @throws {Fault} `settings.invalid` with every complaint about every key file, each with its line
  */
-export async function openDirectory(
-  settings: Pick<Settings, "people" | "repositories" | "grants">,
-  folder: string,
-): Promise<Directory> {
+export async function openDirectory(options: DirectoryOptions): Promise<Directory> {
+  const { settings, access } = options;
   const people = new Map(settings.people.map((person) => [person.name, personOf(person)]));
-  const { grants, repositories } = settings;
-  const granted = new Map([...people].map(([name, person]) => [name, repositoriesOf(person, grants, repositories)]));
-  let keys = await readKeys(settings.people, folder);
-  return {
-    findByKey: (blob) => people.get(keys.get(blob.toString("base64")) ?? ""),
-    find: (name) => people.get(name),
-    repositoriesOf: (name) => granted.get(name) ?? [],
+  const linked = new Map([...people.values()].flatMap((one) => (one.account ? [[idOfRef(one.account), one]] : [])));
+  const listed = new Map(settings.repositories.map((one) => [one.name, { ...one, id: one.name }]));
+  const granted = new Map(
+    [...people].map(([name, person]) => [name, repositoriesOf(person, settings.grants, [...listed.values()])]),
+  );
+  const forges = new Map(settings.forges.map((forge) => [forge.name, forge]));
+  const watches = new Set<() => void>();
+  let keys = await readKeys(settings.people, options.folder);
+
+  const ofAccount = (account: AccountFacts): Person => linked.get(idOfRef(account)) ?? forgePerson(account);
+  const ofForge = (facts: RepositoryFacts): Repository => forgeRepository(facts, forges.get(facts.forge)?.url ?? "");
+  const find = (id: string): Person | undefined => {
+    const ref = people.has(id) ? undefined : readRef(id);
+    const account = ref === undefined ? undefined : access?.account(ref);
+    return account === undefined ? people.get(id) : ofAccount(account);
+  };
+  const whose = (key: string): Whose | undefined => {
+    const named = people.get(keys.get(key) ?? "");
+    const owner = access?.ownerOf(key);
+    if (owner?.type === "shared") return { type: "shared" };
+    const held = owner === undefined ? undefined : ofAccount(owner.account);
+    if (named !== undefined && held !== undefined && named.id !== held.id) return { type: "shared" };
+    const person = named ?? held;
+    return person === undefined ? undefined : { type: "person", person };
+  };
+  /** What the settings can say by themselves, or what is to be asked of a forge. */
+  const questionOf = ({ person, key }: Who, repository?: string): Use | Subject => {
+    if (whose(key)?.type === "shared") return refuse("this key belongs to more than one account");
+    const isVouchedFor = keys.has(key);
+    const account = find(person)?.account;
+    if (isVouchedFor ? keys.get(key) !== person : account === undefined) return WITHDRAWN;
+    const question = account === undefined ? ALLOWED : { account, ...(isVouchedFor ? {} : { key }) };
+    if (repository === undefined) return isVouchedFor ? ALLOWED : question;
+    if (listed.has(repository)) {
+      const isGranted = granted.get(person)?.some(({ id }) => id === repository) === true;
+      if (!isGranted) return refuse(`you have no grant for ${repository}`);
+      return isVouchedFor ? ALLOWED : question;
+    }
+    const ref = readRef(repository);
+    if (ref === undefined || "allowed" in question) return refuse(`you may not use ${repository}`);
+    return { ...question, repository: ref };
+  };
+  const judge = (question: Use | Subject): Use => {
+    if ("allowed" in question) return question;
+    return access === undefined ? WITHDRAWN : useOf(access.judge(question), question.account.forge);
+  };
+
+  const directory: Directory = {
+    whose,
+    find,
+    known: ({ person: id, key }) => {
+      const person = find(id);
+      if (person === undefined) return undefined;
+      const account = person.account === undefined ? undefined : access?.account(person.account);
+      const keyFrom = keys.has(key) || account === undefined ? "settings" : account.forge;
+      if (account === undefined) return { person, keyFrom };
+      const { forge, login, state, stateVerifiedAt, keysVerifiedAt } = account;
+      return { person, keyFrom, account: { forge, login, state, stateVerifiedAt, keysVerifiedAt } };
+    },
+    repository: (id) => {
+      const ref = listed.has(id) ? undefined : readRef(id);
+      const facts = ref === undefined ? undefined : access?.repository(ref);
+      return facts === undefined ? listed.get(id) : ofForge(facts);
+    },
+    canDiscover: access !== undefined,
+    discover: async (key, login, signal) => {
+      if (access === undefined || login.type === "lobby") return;
+      await access.discover(key, namedBy(access, login), signal);
+    },
+    usable: async (who, login, signal) => {
+      const own = granted.get(who.person) ?? [];
+      if (access === undefined) return { repositories: own, unverified: [] };
+      const named = namedBy(access, login).slice(0, NAMED_MAX);
+      const asked = await Promise.all(
+        named.map(async (facts) => ({ facts, use: await directory.mayUse(who, idOfRef(facts), signal) })),
+      );
+      const usable = asked.flatMap(({ facts, use }) => (use.allowed ? [{ ...ofForge(facts), ...asOfOf(use) }] : []));
+      const unverified = asked.flatMap(({ use }) => (!use.allowed && use.isUnverified ? [use.told] : []));
+      return { repositories: [...own, ...usable], unverified };
+    },
+    mayUse: async (who, repository, signal) => {
+      const question = questionOf(who, repository);
+      if ("allowed" in question || access === undefined) return judge(question);
+      return useOf(await access.decide(question, signal), question.account.forge);
+    },
+    judge: (who, repository) => judge(questionOf(who, repository)),
+    watch: ({ who, repository }, onRevoked) => {
+      let isOver = false;
+      const end = (told: string): void => {
+        if (isOver) return;
+        stop();
+        onRevoked(told);
+      };
+      const look = (): void => {
+        const use = directory.judge(who, repository);
+        if (!use.allowed) end(use.told);
+      };
+      const question = questionOf(who, repository);
+      const unwatch = "allowed" in question ? undefined : access?.watch(question, end);
+      watches.add(look);
+      const stop = (): void => {
+        isOver = true;
+        watches.delete(look);
+        unwatch?.();
+      };
+      return stop;
+    },
     reload: async () => {
-      keys = await readKeys(settings.people, folder);
+      keys = await readKeys(settings.people, options.folder);
+      for (const look of [...watches]) look();
     },
   };
+  return directory;
+}
+
+const ALLOWED: Use = { allowed: true };
+const WITHDRAWN: Use = refuse("the key of this session was withdrawn");
+
+function refuse(told: string): Use {
+  return { allowed: false, isUnverified: false, told };
+}
+
+function useOf(decision: Decision, forge: string): Use {
+  if (!decision.allowed) return { allowed: false, isUnverified: decision.type === "unverified", told: decision.told };
+  return decision.isStale ? { allowed: true, asOf: { forge, at: decision.verifiedAt } } : ALLOWED;
+}
+
+function asOfOf(use: Use & { allowed: true }) {
+  return use.asOf === undefined ? {} : { asOf: use.asOf };
 }
 
 /** Who they are, without their keys. */
-function personOf({ name, fullName, email, admin }: PersonSettings): Person {
-  return { name, fullName, email, admin };
+function personOf({ id, name, fullName, email, admin, account }: PersonSettings): Person {
+  return { id, name, fullName, email, admin, ...(account === undefined ? {} : { account }) };
 }
 
-/** The name of the person of each key, by the key in base64. */
-async function readKeys(people: readonly PersonSettings[], folder: string): Promise<ReadonlyMap<string, string>> {
-  const complaints: string[] = [];
-  const read = await Promise.all(
-    people.map(async ({ name, keys, keysFile }) => {
-      if (keysFile === undefined) return { name, keys };
-      const file = await readKeysFile(keysFile, folder);
-      complaints.push(...file.complaints);
-      return { name, keys: [...keys, ...file.keys] };
-    }),
-  );
-  for (const { first, later } of sharedKeys(read)) {
-    complaints.push(`${later} has a key of ${first}: a key says who somebody is, so it belongs to one person`);
-  }
-  if (complaints.length > 0) {
-    const text = `Cannot use the keys of people: ${complaints.length} problems\n${complaints.map((line) => `  ${line}`).join("\n")}`;
-    throw new Fault("settings.invalid", text, { told: text });
-  }
-  return new Map(read.flatMap(({ name, keys }) => keys.map(({ blob }) => [blob, name] as const)));
+/** Somebody whom only a forge knows. What a forge lets a login be may be more than is safe in paths and logs. */
+function forgePerson({ forge, id, login, fullName, email }: AccountFacts): Person {
+  const own = idOfRef({ forge, id });
+  const name = /^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(login) ? login : own;
+  return { id: own, name, fullName, email, admin: false, account: { forge, id } };
 }
 
-async function readKeysFile(path: string, folder: string) {
-  try {
-    return readAuthorizedKeys(await readFile(resolve(folder, path), "utf8"), path);
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error)) throw error;
-    return { keys: [], complaints: [`${path}: cannot be read (${String(error.code)})`] };
-  }
+function forgeRepository({ forge, id, owner, name, cloneUrl }: RepositoryFacts, forgeUrl: string): Repository {
+  const host = URL.parse(forgeUrl)?.hostname;
+  return {
+    ...{ id: idOfRef({ forge, id }), name, owner, url: cloneUrl, forge: { forge, id } },
+    ...(host === undefined ? {} : { pushUrl: `git@${host}:${owner}/${name}.git` }),
+  };
+}
+
+/** Reads an id of something at a forge, as in `github.583231`. */
+function readRef(id: string): ForgeRef | undefined {
+  const [, forge, number] = /^([a-z][a-z0-9-]*)\.([0-9]+)$/.exec(id) ?? [];
+  return forge === undefined || number === undefined ? undefined : { forge, id: number };
+}
+
+function namedBy(access: Access, login: PlaceLogin): RepositoryFacts[] {
+  if (login.type === "hyphenated") return access.named(login.text, { prefix: true });
+  const owner = login.owner?.toLowerCase();
+  return access.named(login.repository).filter((one) => owner === undefined || one.owner.toLowerCase() === owner);
 }

@@ -57,7 +57,8 @@ export interface MirrorFiles {
 
 export interface MirrorFilesOptions {
   readonly path: string;
-  readonly origin: Origin;
+  /** Where to fetch from and by what right, as it is now. */
+  readonly origin: (signal: AbortSignal) => Promise<Origin>;
   readonly clock: Clock;
   readonly env?: Readonly<Record<string, string>>;
   /** Ends whatever git is doing. */
@@ -68,7 +69,7 @@ export interface MirrorFilesOptions {
 export function openMirrorFiles({ path, origin, clock, env, signal }: MirrorFilesOptions): MirrorFiles {
   const git: Git = (args, options = {}) =>
     runGit(args, { clock, timeoutMs: LOCAL_TIMEOUT_MS, ...(env === undefined ? {} : { env }), ...options }, signal);
-  const fetchInto = (gitDir: string, timeoutMs: number): Promise<GitOutput> => {
+  const fetchInto = (gitDir: string, origin: Origin, timeoutMs: number): Promise<GitOutput> => {
     const args = ["fetch", ...FETCH_OPTIONS, ...origin.fetchArguments, "--", origin.url, ...REFSPECS];
     return git([`--git-dir=${gitDir}`, ...args], { timeoutMs, config: { ...CONFIG, ...origin.config } });
   };
@@ -87,8 +88,9 @@ export function openMirrorFiles({ path, origin, clock, env, signal }: MirrorFile
       await mkdir(part, { recursive: true, mode: 0o755 });
       await git(["init", "--quiet", "--bare", "--template=", "--initial-branch=main", part], { config: CONFIG });
       await appendFile(join(part, "config"), CONFIG_TEXT);
-      await fetchInto(part, FIRST_FETCH_TIMEOUT_MS);
-      const head = await readRemoteHead(git, origin);
+      const from = await origin(signal);
+      await fetchInto(part, from, FIRST_FETCH_TIMEOUT_MS);
+      const head = await readRemoteHead(git, from);
       if (head !== undefined) await git([`--git-dir=${part}`, "symbolic-ref", "HEAD", head]);
       await rename(part, path);
     } catch (error) {
@@ -103,7 +105,7 @@ export function openMirrorFiles({ path, origin, clock, env, signal }: MirrorFile
     fetch: async () => {
       if (!(await exists())) return make();
       const before = await readBranches();
-      const { stderr } = await fetchInto(path, FETCH_TIMEOUT_MS);
+      const { stderr } = await fetchInto(path, await origin(signal), FETCH_TIMEOUT_MS);
       // It writes a line for each ref that changed.
       if (stderr === "") return;
       branches = undefined;

@@ -15,7 +15,8 @@ import type { Log } from "../base/log.ts";
 import { unlessAborted } from "../base/unless-aborted.ts";
 import type { RepositorySettings } from "../wire/settings.ts";
 import { clearLeftovers, type MirrorFiles, openMirrorFiles } from "./mirror-files.ts";
-import { type Origin, readOrigin } from "./origin.ts";
+import type { GitCredential } from "./forge-client.ts";
+import { type Origin, readOrigin, withCredential } from "./origin.ts";
 
 /** After a fetch that failed, the mirror answers as it is for so long, rather than let each login wait for it (guess). */
 const AWAY_MS = 5_000;
@@ -23,13 +24,24 @@ const AWAY_MS = 5_000;
 export interface MirrorsOptions {
   /** The mirrors are in `mirrors/<repository>.git` below it. */
   readonly stateDir: string;
+  /** Those that are always there: their addresses are checked at once. */
   readonly repositories: readonly Pick<RepositorySettings, "name" | "url">[];
+  /** Finds another one by its id, as it is now. */
+  readonly find?: (repository: string) => MirrorSource | undefined;
   /** What paths among the addresses are relative to: the folder of the settings file. */
   readonly folder: string;
   readonly clock: Clock;
   readonly log: Log;
   /** Environment variables of the service that git may need: `HOME` for the keys of ssh, `HTTPS_PROXY`. */
   readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Where a mirror is fetched from, and by what right. */
+export interface MirrorSource {
+  /** Without credentials. */
+  readonly url: string;
+  /** For this fetch; it never enters an environment. */
+  readonly credential?: (signal: AbortSignal) => Promise<GitCredential>;
 }
 
 /** How fresh a mirror is. `stale`: the origin could not be asked, and this is the last that is known. */
@@ -71,20 +83,36 @@ export async function openMirrors(options: MirrorsOptions): Promise<Mirrors> {
   await clearLeftovers(folder);
   const closing = new AbortController();
   const mirrors = new Map<string, Mirror>();
-  for (const { name, url } of options.repositories) {
-    const origin = readOrigin(url, options.folder);
+  const open = (name: string, sourceOf: () => MirrorSource): Mirror => {
+    const origin = async (signal: AbortSignal): Promise<Origin> => {
+      const { url, credential } = sourceOf();
+      const plain = readOrigin(url, options.folder);
+      return credential === undefined ? plain : withCredential(plain, await credential(signal));
+    };
     const files = openMirrorFiles({ ...options, path: join(folder, `${name}.git`), origin, signal: closing.signal });
-    mirrors.set(name, makeMirror({ ...options, name, origin, files }));
-  }
-  const find = (name: string): Mirror => {
-    const mirror = mirrors.get(name);
-    if (mirror === undefined)
-      throw new Error(`Cannot use the mirror of "${name}": the settings name no such repository`);
+    const urlNow = (): string => readOrigin(sourceOf().url, options.folder).url;
+    const mirror = makeMirror({ ...options, name, url: urlNow, files });
+    mirrors.set(name, mirror);
     return mirror;
+  };
+  for (const { name, url } of options.repositories) {
+    readOrigin(url, options.folder);
+    open(name, () => ({ url }));
+  }
+  const sourceOf = (name: string): MirrorSource => {
+    const source = options.find?.(name);
+    if (source !== undefined) return source;
+    throw new Fault("repository.unreached", `Cannot use the mirror of "${name}": nobody knows such a repository`);
+  };
+  const find = (name: string): Mirror => {
+    const known = mirrors.get(name);
+    if (known !== undefined) return known;
+    sourceOf(name);
+    return open(name, () => sourceOf(name));
   };
   return {
     pathOf: (repository) => find(repository).files.path,
-    originUrlOf: (repository) => find(repository).origin.url,
+    originUrlOf: (repository) => find(repository).url(),
     refresh: (repository, maxAgeMs, signal) => find(repository).refresh(maxAgeMs, signal),
     branches: async (repository) => [...(await find(repository).files.branches()).keys()],
     defaultBranch: (repository) => find(repository).files.defaultBranch(),
@@ -97,13 +125,14 @@ export async function openMirrors(options: MirrorsOptions): Promise<Mirrors> {
 
 interface MirrorOptions extends Pick<MirrorsOptions, "clock" | "log"> {
   readonly name: string;
-  readonly origin: Origin;
+  /** Of the origin as it is now, without credentials. */
+  readonly url: () => string;
   readonly files: MirrorFiles;
 }
 
 type Mirror = ReturnType<typeof makeMirror>;
 
-function makeMirror({ name, origin, files, clock, log }: MirrorOptions) {
+function makeMirror({ name, url, files, clock, log }: MirrorOptions) {
   let askedAt: number | undefined;
   let failedAt: number | undefined;
   /** The fetch under way, and when it began: what it learns is as old as that. */
@@ -119,14 +148,10 @@ function makeMirror({ name, origin, files, clock, log }: MirrorOptions) {
     } catch (cause) {
       failedAt = clock.now();
       if (!(await files.exists())) {
-        throw new Fault(
-          "repository.unreached",
-          `Cannot copy repository "${name}" from ${origin.url}: fetching failed`,
-          {
-            told: `repository ${name} cannot be fetched at the moment`,
-            cause,
-          },
-        );
+        throw new Fault("repository.unreached", `Cannot copy repository "${name}" from ${url()}: fetching failed`, {
+          told: `repository ${name} cannot be fetched at the moment`,
+          cause,
+        });
       }
       log.warn("mirror.stale", { repository: name, askedAt, err: cause });
       return { stale: true, askedAt };
@@ -151,7 +176,7 @@ function makeMirror({ name, origin, files, clock, log }: MirrorOptions) {
   };
 
   return {
-    origin,
+    url,
     files,
     refresh: (maxAgeMs: number, signal: AbortSignal) => unlessAborted(until(clock.now() - maxAgeMs), signal),
     idle: async () => {

@@ -67,12 +67,14 @@ function httpsOrigin(url: URL): Origin {
   const { username, password } = url;
   url.username = "";
   url.password = "";
-  if (username === "" && password === "") return { url: url.href, config: {}, fetchArguments: [] };
-  const basic = Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString("base64");
-  // For this address alone: a redirection elsewhere does not get it.
-  return {
-    url: url.href,
-    config: { [`http.${url.href}.extraHeader`]: `Authorization: Basic ${basic}` },
-    fetchArguments: [],
-  };
+  const plain: Origin = { url: url.href, config: {}, fetchArguments: [] };
+  if (username === "" && password === "") return plain;
+  const credential = { username: decodeURIComponent(username), password: decodeURIComponent(password) };
+  return withCredential(plain, credential);
+}
+
+/** Adds user name and password to an address by https; for this address alone: a redirection elsewhere does not get them. */
+export function withCredential(origin: Origin, { username, password }: { username: string; password: string }): Origin {
+  const basic = Buffer.from(`${username}:${password}`).toString("base64");
+  return { ...origin, config: { [`http.${origin.url}.extraHeader`]: `Authorization: Basic ${basic}` } };
 }

@@ -10,7 +10,10 @@ import type { Target, Verdict } from "../policy/forward.ts";
 import type { Log } from "../base/log.ts";
 import type { Transport } from "../ssh/transport.ts";
 import { enterFar } from "./far.ts";
-import type { GatewayDeps, Person } from "./ports.ts";
+import { Fault } from "../base/fault.ts";
+import type { Use } from "../forge/directory.ts";
+import type { Person, Who } from "../wire/person.ts";
+import type { GatewayDeps } from "./ports.ts";
 import type { Relay } from "./relay.ts";
 import type { Side } from "./side.ts";
 
@@ -18,12 +21,14 @@ export interface AdmitRequest {
   readonly id: string;
   readonly person: Person;
   readonly login: string;
+  /** The key that was proved, in wire form. */
+  readonly keyBlob: Buffer;
   readonly log: Log;
   readonly transport: Transport;
   /** Shows a line to the waiting person. */
   readonly showLine: (line: string) => void;
-  /** Called when the far side is gone before the client. */
-  readonly onFarEnded: (reason: string) => void;
+  /** Called when the session has to end: the far side is gone, or the person's right to it. */
+  readonly onOver: (reason: string) => void;
 }
 
 /** A far side, ready to be relayed to. */
@@ -41,14 +46,19 @@ export interface Admitted {
 
 /** Lets a person in. @throws {Fault} with the sentence for the person */
 export async function admit(deps: GatewayDeps, request: AdmitRequest, signal: AbortSignal): Promise<Admitted> {
-  return deps.lobby.isLobby(request.login) ? admitToLobby(deps, request) : admitToEnvironment(deps, request, signal);
+  return deps.lobby.isLobby(request.login)
+    ? admitToLobby(deps, request, signal)
+    : admitToEnvironment(deps, request, signal);
 }
 
-function admitToLobby(deps: GatewayDeps, request: AdmitRequest): Admitted {
+async function admitToLobby(deps: GatewayDeps, request: AdmitRequest, signal: AbortSignal): Promise<Admitted> {
+  mustBeAllowed(await deps.directory.mayUse(whoOf(request), undefined, signal));
+  const unhold = holdRight(deps, request);
   let relay: Relay | undefined;
   const far = deps.lobby.open({
     id: request.id,
     person: request.person,
+    keyBlob: request.keyBlob,
     toClient: (payload) => {
       relay?.fromFar(far, payload);
     },
@@ -66,6 +76,7 @@ function admitToLobby(deps: GatewayDeps, request: AdmitRequest): Admitted {
     },
     clientDrained: () => {},
     end: async () => {
+      unhold();
       far.end();
     },
   };
@@ -73,7 +84,7 @@ function admitToLobby(deps: GatewayDeps, request: AdmitRequest): Admitted {
 
 async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, signal: AbortSignal): Promise<Admitted> {
   const environment = await deps.environments.enter(
-    { person: request.person.name, login: request.login },
+    { who: whoOf(request), login: request.login },
     request.showLine,
     signal,
   );
@@ -91,13 +102,14 @@ async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, sign
           drained: () => relay?.farDrained(),
           ended: (ending) => {
             if (!signal.aborted) request.log.warn("far.ended", { reason: ending.text, err: ending.cause });
-            request.onFarEnded("the environment ended this session");
+            request.onOver("the environment ended this session");
           },
         },
       },
       signal,
     );
-    links.push(deps.environments.onGone(environment.id, request.onFarEnded), environment.attached(request.id));
+    links.push(holdRight(deps, request, environment.repository));
+    links.push(deps.environments.onGone(environment.id, request.onOver), environment.attached(request.id));
     return {
       far,
       environment: environment.id,
@@ -117,7 +129,41 @@ async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, sign
       },
     };
   } catch (error) {
+    for (const unlink of links) unlink();
     await reached.end();
+    throw error;
+  }
+}
+
+function whoOf({ person, keyBlob }: AdmitRequest): Who {
+  return { person: person.id, key: keyBlob.toString("base64") };
+}
+
+function mustBeAllowed(use: Use): void {
+  if (use.allowed) return;
+  throw new Fault(use.isUnverified ? "forge.unreached" : "grant.absent", `Cannot admit: ${use.told}`, {
+    told: use.told,
+  });
+}
+
+/**
+ * Sees to it that a session ends as soon as its person's right does. Subscribes first, then judges: what is taken away
+ * between the decision to let them in and now is not missed.
+ *
+ * @returns a function that stops it
+ */
+function holdRight(deps: GatewayDeps, request: AdmitRequest, repository?: string): () => void {
+  const session = { who: whoOf(request), ...(repository === undefined ? {} : { repository }) };
+  const unwatch = deps.directory.watch(session, (told) => {
+    request.log.warn("session.revoked", { reason: told });
+    deps.metrics.sessionRevoked();
+    request.onOver(told);
+  });
+  try {
+    mustBeAllowed(deps.directory.judge(session.who, repository));
+    return unwatch;
+  } catch (error) {
+    unwatch();
     throw error;
   }
 }

@@ -1,7 +1,13 @@
 import { generateKeyPairSync } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { loginRequest, makeFakeGateway, sendLogin, type FakeGateway } from "../../test/fakes/fake-gateway.ts";
+import {
+  directoryOf,
+  loginRequest,
+  makeFakeGateway,
+  sendLogin,
+  type FakeGateway,
+} from "../../test/fakes/fake-gateway.ts";
 import type { RawPeer } from "../../test/fakes/raw-peer.ts";
 import { until } from "../../test/fakes/transport-ends.ts";
 import { Fault } from "../base/fault.ts";
@@ -184,7 +190,7 @@ describe("what a client may say when (invariant 1)", () => {
   test("Connection refuses a person whose key is withdrawn between offer and signature", async () => {
     let isKnown = true;
     const gateway = makeFakeGateway({
-      deps: { findByKey: (blob) => (isKnown && blob.length > 0 ? { name: "ada", admin: false } : undefined) },
+      deps: { directory: directoryOf(() => isKnown) },
     });
     const peer = await gateway.meet();
     peer.send(serviceRequest);

@@ -15,7 +15,9 @@ import { fingerprintOf } from "../ssh/public-keys.ts";
 import { Transport, type Ending } from "../ssh/transport.ts";
 import { admit, type Admitted } from "./admit.ts";
 import { announceHostKeys, proveHostKeys } from "./host-key-proof.ts";
-import type { GatewayDeps, Person } from "./ports.ts";
+import type { Person } from "../wire/person.ts";
+import type { GatewayDeps } from "./ports.ts";
+import type { Offers } from "./newcomers.ts";
 import { untilRecorded } from "./recorded.ts";
 import { Relay } from "./relay.ts";
 import { makeSessionId, type Session } from "./sessions.ts";
@@ -60,6 +62,9 @@ export class Connection {
   readonly #transport: Transport;
   readonly #auth: AuthServer;
   readonly #stopGrace: () => void;
+  /** Aborts when the connection has ended. */
+  readonly #over = new AbortController();
+  readonly #offers: Offers;
   #phase: Phase = { phase: "greeting" };
   #session: Session | undefined;
   #admitted: Admitted | undefined;
@@ -91,8 +96,9 @@ export class Connection {
         },
       },
     );
+    this.#offers = deps.newcomers.meet(this.#over.signal);
     this.#auth = new AuthServer(this.#transport, {
-      isKnown: (blob) => deps.findByKey(blob) !== undefined,
+      isKnown: (blob, login) => this.#offers.isKnown(blob, login),
       keysMax: deps.limits.keysPerConnection,
       onVerified: (verified) => {
         this.#identify(verified);
@@ -126,11 +132,18 @@ export class Connection {
   /** From here on we know who it is: the one place where an identity comes from. */
   #identify(verified: Verified): void {
     this.#stopGrace();
-    const person = this.#deps.findByKey(verified.keyBlob);
-    if (person === undefined) {
-      this.end("this key was just withdrawn");
+    const whose = this.#deps.directory.whose(verified.keyBlob.toString("base64"));
+    if (whose?.type !== "person") {
+      this.#options.onFailedKey();
+      this.end(
+        whose === undefined
+          ? "this key was just withdrawn"
+          : "this key belongs to more than one account; take it off all of them but one, or use another",
+      );
       return;
     }
+    const { person } = whose;
+    this.#offers.identified();
     this.#transport.trust();
     this.#options.onIdentified();
     const id = makeSessionId();
@@ -162,7 +175,7 @@ export class Connection {
         ...who,
         transport: this.#transport,
         showLine,
-        onFarEnded: (reason) => {
+        onOver: (reason) => {
           this.end(`${reason} (session ${who.id})`);
         },
       },
@@ -212,7 +225,7 @@ export class Connection {
 
   #register(who: Identified): Session {
     const { sessions, limits } = this.#deps;
-    if (sessions.countOf(who.person.name) >= limits.sessionsPerPerson) {
+    if (sessions.countOf(who.person.id) >= limits.sessionsPerPerson) {
       const told = `you have ${limits.sessionsPerPerson} sessions open, the most allowed; "ssh slip@host who" lists them`;
       throw new Fault("grant.absent", `Cannot open a session: ${who.person.name} has ${limits.sessionsPerPerson}`, {
         told,
@@ -224,10 +237,10 @@ export class Connection {
     const session: Session = {
       id: who.id,
       person: who.person.name,
+      personId: who.person.id,
       login: who.login,
       from: this.#options.from,
       fingerprint: who.fingerprint,
-      keyBlob: who.keyBlob,
       client: this.#transport.peerIdentification,
       since: who.since,
       get environment() {
@@ -276,6 +289,7 @@ export class Connection {
   }
 
   #end(ending: Ending): void {
+    this.#over.abort();
     this.#stopGrace();
     this.#stopProbing?.();
     const phase = this.#phase;

@@ -61,6 +61,11 @@ export class Metrics {
     help: "Authenticated connections that were not admitted",
     registers: this.#registers,
   });
+  readonly #revoked = new Counter({
+    name: "slipway_sessions_revoked_total",
+    help: "Live sessions that ended because their person's right did",
+    registers: this.#registers,
+  });
   readonly #bytes = new Counter({
     name: "slipway_relayed_bytes_total",
     help: "Channel data of ended sessions, by direction",
@@ -113,6 +118,10 @@ export class Metrics {
     if (!wasOpen) this.#refusedLogins.inc();
     this.#bytes.inc({ direction: "from_client" }, bytesFromClient);
     this.#bytes.inc({ direction: "to_client" }, bytesToClient);
+  }
+
+  sessionRevoked(): void {
+    this.#revoked.inc();
   }
 
   channelOpened(type: string, allowed: boolean): void {

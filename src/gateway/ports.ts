@@ -6,23 +6,22 @@
 import type { Target, Verdict } from "../policy/forward.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { Directory } from "../forge/directory.ts";
 import type { SigningKey } from "../ssh/private-keys.ts";
 import type { AuditEvent } from "../wire/audit.ts";
+import type { Person, Who } from "../wire/person.ts";
 import type { Reached } from "./far.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Side } from "./side.ts";
 import type { Metrics } from "./metrics.ts";
-
-/** Who a key belongs to. */
-export interface Person {
-  readonly name: string;
-  readonly admin: boolean;
-}
+import type { Newcomers } from "./newcomers.ts";
 
 /** An environment that takes connections. */
 export interface OpenEnvironment {
   readonly id: string;
   readonly login: string;
+  /** Id of the repository that it is of: whoever is inside has to go on being allowed to use it. */
+  readonly repository: string;
   /** Opens one more way in; `end` hangs up on what runs in the foreground. */
   connect(
     session: { sessionId: string; login: string },
@@ -42,7 +41,7 @@ export interface Environments {
    * @throws {Fault} with the sentence for the person
    */
   enter(
-    request: { person: string; login: string },
+    request: { who: Who; login: string },
     report: (line: string) => void,
     signal: AbortSignal,
   ): Promise<OpenEnvironment>;
@@ -50,11 +49,20 @@ export interface Environments {
   onGone(environment: string, listener: (reason: string) => void): () => void;
 }
 
+/** A session of the lobby. */
+export interface LobbySession {
+  readonly id: string;
+  readonly person: Person;
+  /** The key that was proved, in wire form. */
+  readonly keyBlob: Buffer;
+  readonly toClient: (payload: Buffer) => void;
+}
+
 /** Serves `slip@host`. */
 export interface Lobby {
   isLobby(login: string): boolean;
   /** Makes the far side of one session; its messages go to `toClient`. */
-  open(session: { id: string; person: Person; toClient: (payload: Buffer) => void }): Side & { end(): void };
+  open(session: LobbySession): Side & { end(): void };
 }
 
 export interface Audit {
@@ -75,7 +83,9 @@ export interface GatewayDeps {
   readonly hostKeys: () => readonly SigningKey[];
   /** The key we enter environments with. */
   readonly gatewayKey: SigningKey;
-  readonly findByKey: (keyBlob: Buffer) => Person | undefined;
+  /** Who a key belongs to, and whether they may be let in and go on. */
+  readonly directory: Pick<Directory, "whose" | "mayUse" | "judge" | "watch">;
+  readonly newcomers: Newcomers;
   readonly environments: Environments;
   readonly lobby: Lobby;
   readonly limits: {

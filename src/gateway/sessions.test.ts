@@ -5,10 +5,10 @@ function makeSession(id: string, person: string, ended: string[] = []): Session 
   return {
     id,
     person,
+    personId: person,
     login: "hello-main",
     from: "192.0.2.1",
     fingerprint: "SHA256:x",
-    keyBlob: Buffer.from("x"),
     client: "SSH-2.0-x",
     since: 0,
     environment: undefined,

@@ -10,14 +10,15 @@ import { randomBytes } from "node:crypto";
 /** One admitted SSH connection, as others may see it. Times are epoch ms. */
 export interface Session {
   readonly id: string;
+  /** What the person is called. */
   readonly person: string;
+  /** Whose it is, whatever they are called. */
+  readonly personId: string;
   readonly login: string;
   /** Address of the client. */
   readonly from: string;
   /** `SHA256:…` of the key that was proved. */
   readonly fingerprint: string;
-  /** That key, in wire form. */
-  readonly keyBlob: Buffer;
   /** Identification line of the client. */
   readonly client: string;
   readonly since: number;
@@ -54,8 +55,8 @@ export class Sessions {
     return this.#byId.size;
   }
 
-  countOf(person: string): number {
-    return this.all().filter((session) => session.person === person).length;
+  countOf(personId: string): number {
+    return this.all().filter((session) => session.personId === personId).length;
   }
 
   all(): Session[] {

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { type SessionEnvFacts, sessionEnv } from "./session-env.ts";
 
 const facts: SessionEnvFacts = {
-  person: { name: "ada", fullName: "Ada Lovelace", email: "ada@example.dev", admin: false },
+  person: { id: "ada", name: "ada", fullName: "Ada Lovelace", email: "ada@example.dev", admin: false },
   login: "Hello-Feature-X",
   environment: { id: "e1f2", repository: "hello", branch: "feature/x" },
   sessionId: "s9",

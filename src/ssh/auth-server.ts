@@ -19,8 +19,11 @@ export interface Verified {
 }
 
 export interface AuthServerOptions {
-  /** Says whether a key may be used at all. Must not depend on the login. */
-  readonly isKnown: (keyBlob: Buffer) => boolean;
+  /**
+   * Says whether a key may be used at all; where that has to be found out first, the peer waits. What it says must not
+   * depend on the login, which is there to know where to look.
+   */
+  readonly isKnown: (keyBlob: Buffer, login: string) => boolean | Promise<boolean>;
   /** Keys one connection may try. */
   readonly keysMax: number;
   /** Called once, when a signature of a known key has verified; ends in `succeed()` or a disconnect. */
@@ -31,10 +34,21 @@ export interface AuthServerOptions {
 
 /** Requests that name no key, such as `none`, one connection may make (guess: clients make one or two). */
 const OTHER_REQUESTS_MAX = 20;
+/** Messages a peer may send ahead while it waits for an answer (guess: clients wait; a few pipeline one or two). */
+const AHEAD_MAX = 8;
 /** Longest login read; `policy/login.ts` takes far less. */
 const LOGIN_MAX_BYTES = 1_024;
 const SERVICE = "ssh-userauth";
 const NEXT_SERVICE = "ssh-connection";
+
+/** A request by public key. */
+interface KeyRequest {
+  readonly login: Buffer;
+  readonly algorithm: string;
+  readonly keyBlob: Buffer;
+  /** Absent when the key is only offered. */
+  readonly signature: Buffer | undefined;
+}
 
 function violated(what: string): Fault {
   return new Fault("protocol.violated", `Cannot authenticate the peer: ${what}`);
@@ -47,6 +61,8 @@ export class AuthServer {
   #keysTried = 0;
   #otherRequests = 0;
   #lastOffer: Buffer | undefined;
+  /** Set while it is found out whether a key is known: what came meanwhile. */
+  #ahead: Buffer[] | undefined;
 
   constructor(transport: Transport, options: AuthServerOptions) {
     this.#transport = transport;
@@ -55,6 +71,11 @@ export class AuthServer {
 
   /** Takes a message of the peer. @throws {Fault} `protocol.violated` when it has no place here */
   take(payload: Buffer): void {
+    if (this.#ahead !== undefined) {
+      if (this.#ahead.length >= AHEAD_MAX) throw violated(`${AHEAD_MAX} messages before the answer to the first`);
+      this.#ahead.push(Buffer.from(payload));
+      return;
+    }
     const number = payload[0];
     if (this.#phase === "service" && number === message.serviceRequest) this.#takeService(payload);
     else if (this.#phase === "asking" && number === message.userauthRequest) this.#takeRequest(payload);
@@ -109,8 +130,8 @@ export class AuthServer {
     this.#takeKey({ login, algorithm, keyBlob, signature });
   }
 
-  #takeKey(request: { login: Buffer; algorithm: string; keyBlob: Buffer; signature: Buffer | undefined }): void {
-    const { login, algorithm, keyBlob, signature } = request;
+  #takeKey(request: KeyRequest): void {
+    const { login, keyBlob, signature } = request;
     // An offer and the signature that follows it are one try.
     if (signature === undefined || this.#lastOffer?.equals(keyBlob) !== true) this.#keysTried++;
     this.#lastOffer = signature === undefined ? Buffer.from(keyBlob) : undefined;
@@ -118,7 +139,41 @@ export class AuthServer {
       this.#tooMany();
       return;
     }
-    const key = this.#readKnown(keyBlob);
+    const isKnown = this.#options.isKnown(keyBlob, login.toString("utf8"));
+    if (typeof isKnown === "boolean") this.#judge(request, isKnown);
+    else this.#await(request, isKnown);
+  }
+
+  /** Goes on once it is known whether the key is; the messages that came meanwhile come after it. */
+  #await(request: KeyRequest, isKnown: Promise<boolean>): void {
+    const { login, algorithm, keyBlob, signature } = request;
+    const kept = {
+      login: Buffer.from(login),
+      algorithm,
+      keyBlob: Buffer.from(keyBlob),
+      signature: signature && Buffer.from(signature),
+    };
+    this.#ahead = [];
+    isKnown
+      .then(
+        (known) => known,
+        () => false, // whoever was asked has logged it; what is not known to be a key is none
+      )
+      .then((known) => {
+        const ahead = this.#ahead ?? [];
+        this.#ahead = undefined;
+        if (this.#transport.hasEnded) return;
+        this.#judge(kept, known);
+        for (const payload of ahead) this.take(payload);
+      })
+      .catch((error: unknown) => {
+        const told = error instanceof Fault ? error.told : "internal error";
+        this.#transport.disconnect(disconnectReason.protocolError, told, error);
+      });
+  }
+
+  #judge({ login, algorithm, keyBlob, signature }: KeyRequest, isKnown: boolean): void {
+    const key = isKnown ? readUsable(keyBlob) : undefined;
     if (key?.algorithms.includes(algorithm) !== true) {
       this.#options.onFailed(keyBlob);
       this.#fail();
@@ -133,17 +188,6 @@ export class AuthServer {
     }
   }
 
-  /** A key that is known but of a kind we do not take, such as RSA of 1,024 bits, is refused like an unknown one. */
-  #readKnown(keyBlob: Buffer): PublicKey | undefined {
-    if (!this.#options.isKnown(keyBlob)) return undefined;
-    try {
-      return readPublicKey(keyBlob);
-    } catch (error) {
-      if (error instanceof Fault) return undefined;
-      throw error;
-    }
-  }
-
   #fail(): void {
     this.#transport.send(new WireWriter().byte(message.userauthFailure).nameList(["publickey"]).boolean(false).done());
   }
@@ -153,6 +197,16 @@ export class AuthServer {
       disconnectReason.noMoreAuthMethods,
       `Too many keys tried, at most ${this.#options.keysMax}`,
     );
+  }
+}
+
+/** A key that is known but of a kind we do not take, such as RSA of 1,024 bits, is refused like an unknown one. */
+function readUsable(keyBlob: Buffer): PublicKey | undefined {
+  try {
+    return readPublicKey(keyBlob);
+  } catch (error) {
+    if (error instanceof Fault) return undefined;
+    throw error;
   }
 }
 

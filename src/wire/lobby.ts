@@ -32,5 +32,26 @@ export const SessionRow = z.strictObject({
   channelCount: z.int(),
 });
 
+export const WhoRow = z.strictObject({
+  name: z.string(),
+  id: z.string(),
+  fullName: z.string(),
+  email: z.string(),
+  admin: z.boolean(),
+  key: z.string().startsWith("SHA256:"),
+  /** `settings`, or the name of a forge. */
+  keyFrom: z.string(),
+  account: z
+    .strictObject({
+      forge: z.string(),
+      login: z.string(),
+      state: z.enum(["active", "suspended", "gone"]),
+      stateVerifiedAt: z.iso.datetime(),
+      keysVerifiedAt: z.iso.datetime().optional(),
+    })
+    .optional(),
+});
+
+export type WhoRow = Readonly<z.infer<typeof WhoRow>>;
 export type EnvironmentRow = Readonly<z.infer<typeof EnvironmentRow>>;
 export type SessionRow = Readonly<z.infer<typeof SessionRow>>;

@@ -93,8 +93,16 @@ export async function makeWorld(): Promise<World> {
       defaultBranch: async (repository) => known.get(repository)?.[0],
     },
     directory: {
-      find: (name) => ({ name, fullName: `Full ${name}`, email: `${name}@example.com`, admin: false }),
-      repositoriesOf: (name) => (world.grants.get(name) ?? []).map((repository) => ({ name: repository, url: "/" })),
+      find: (name) => ({ id: name, name, fullName: `Full ${name}`, email: `${name}@example.com`, admin: false }),
+      repository: (id) => ({ id, name: id, url: "/" }),
+      usable: async ({ person }) => ({
+        repositories: (world.grants.get(person) ?? []).map((id) => ({ id, name: id, url: "/" })),
+        unverified: [],
+      }),
+      mayUse: async ({ person }, repository = "") =>
+        world.grants.get(person)?.includes(repository) === true
+          ? { allowed: true }
+          : { allowed: false, isUnverified: false, told: `no grant for ${repository}` },
     },
     audit: {
       append: async (event) => {

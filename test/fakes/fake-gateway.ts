@@ -19,6 +19,7 @@ import { makeSigningKey, type SigningKey } from "../../src/ssh/private-keys.ts";
 import { Transport } from "../../src/ssh/transport.ts";
 import { WireWriter } from "../../src/ssh/wire.ts";
 import type { AuditEvent } from "../../src/wire/audit.ts";
+import type { Person } from "../../src/wire/person.ts";
 import { HandClock } from "./hand-clock.ts";
 import { RawPeer, type RawPeerOptions } from "./raw-peer.ts";
 import { Recorder } from "./recorder.ts";
@@ -129,6 +130,19 @@ export interface FakeGatewayOptions {
   readonly onEnter?: (report: (line: string) => void, signal: AbortSignal) => Promise<void>;
 }
 
+/** Ada, as everything knows her. */
+export const ADA: Person = { id: "ada", name: "ada", fullName: "Ada", email: "ada@example.com", admin: false };
+
+/** A directory of Ada alone, who may do everything for as long as her key is known. */
+export function directoryOf(isAdas: (key: string) => boolean): GatewayDeps["directory"] {
+  return {
+    whose: (key) => (isAdas(key) ? { type: "person", person: ADA } : undefined),
+    mayUse: async () => ({ allowed: true }),
+    judge: () => ({ allowed: true }),
+    watch: () => () => {},
+  };
+}
+
 const metrics = new Metrics({});
 
 export function makeFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
@@ -152,7 +166,13 @@ export function makeFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
     sessions: new Sessions(),
     hostKeys: () => [hostKey],
     gatewayKey,
-    findByKey: (blob) => (blob.equals(ada.blob) ? { name: "ada", admin: false } : undefined),
+    directory: directoryOf((key) => key === ada.blob.toString("base64")),
+    newcomers: {
+      meet: () => ({
+        isKnown: (blob) => deps.directory.whose(blob.toString("base64")) !== undefined,
+        identified: () => {},
+      }),
+    },
     environments: {
       onGone: () => () => {},
       enter: async ({ login }, report, signal) => {
@@ -160,6 +180,7 @@ export function makeFakeGateway(options: FakeGatewayOptions = {}): FakeGateway {
         return {
           id: "e1",
           login,
+          repository: "hello",
           attached: () => () => {},
           judge: () => ({ allowed: true }),
           connect: async () => {

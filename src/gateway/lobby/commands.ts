@@ -15,12 +15,15 @@ import {
   type OptionSpec,
 } from "../../base/command-line.ts";
 import { Fault } from "../../base/fault.ts";
-import type { EnvironmentRow, SessionRow } from "../../wire/lobby.ts";
-import type { Person } from "../ports.ts";
+import type { Directory, Known } from "../../forge/directory.ts";
+import { fingerprintOf } from "../../ssh/public-keys.ts";
+import type { EnvironmentRow, SessionRow, WhoRow } from "../../wire/lobby.ts";
+import type { Person, Who } from "../../wire/person.ts";
 import type { Session, Sessions } from "../sessions.ts";
 
 /** Whose environment a command is about. */
 export interface EnvironmentRef {
+  /** Id, or what they are called. */
   readonly person: string;
   readonly login: string;
 }
@@ -31,7 +34,7 @@ export interface LobbyEnvironments {
   list(person: string | undefined): Promise<EnvironmentRow[]>;
   /** Makes an environment without entering it. @returns its login */
   create(
-    request: { person: string; repository: string; branch: string; from?: string },
+    request: { who: Who; repository: string; branch: string; from?: string },
     report: (line: string) => void,
     signal: AbortSignal,
   ): Promise<string>;
@@ -45,6 +48,9 @@ export interface LobbyEnvironments {
 /** One call of a command. */
 export interface Call extends Invocation {
   readonly person: Person;
+  /** The same, and the key that they proved. */
+  readonly who: Who;
+  readonly directory: Pick<Directory, "known">;
   readonly environments: LobbyEnvironments;
   readonly sessions: Sessions;
   /** Writes to standard output; a line end is added. */
@@ -70,7 +76,7 @@ export const lobbyCommands: readonly LobbyCommand[] = [
     run: async (call) => {
       const all = call.options["all"] === true;
       if (all) mustBeAdmin(call.person, "list everybody's environments");
-      const rows = await call.environments.list(all ? undefined : call.person.name);
+      const rows = await call.environments.list(all ? undefined : call.person.id);
       printRows(call, rows, (row) => [
         row.login,
         row.phase,
@@ -89,7 +95,7 @@ export const lobbyCommands: readonly LobbyCommand[] = [
     run: async (call) => {
       const [repository = "", branch = ""] = call.args;
       const from = call.options["from"];
-      const request = { person: call.person.name, repository, branch, ...(typeof from === "string" ? { from } : {}) };
+      const request = { who: call.who, repository, branch, ...(typeof from === "string" ? { from } : {}) };
       const login = await call.environments.create(request, call.tell, call.signal);
       printOne(call, { login }, login);
     },
@@ -118,6 +124,18 @@ export const lobbyCommands: readonly LobbyCommand[] = [
       const ref = refOf(call);
       await call.environments.sleep(ref, { by: call.person.name });
       printOne(call, { sleeping: ref.login }, `${ref.login} sleeps`);
+    },
+  },
+  {
+    name: "whoami",
+    args: [],
+    summary: "print what is known of you, from where and since when",
+    options: { json: JSON_OPTION },
+    run: async (call) => {
+      const known = call.directory.known(call.who);
+      if (known === undefined) throw new Error("Cannot say who this is: nobody knows them any more");
+      const row = whoRowOf(known, call.who);
+      printOne(call, row, whoText(row));
     },
   },
   {
@@ -192,12 +210,12 @@ function mustBeAdmin(person: Person, act: string): void {
 }
 
 function maySee(person: Person, session: Session): boolean {
-  return person.admin || session.person === person.name;
+  return person.admin || session.personId === person.id;
 }
 
 function refOf(call: Call): EnvironmentRef {
   const person = call.options["person"];
-  if (typeof person !== "string") return { person: call.person.name, login: call.args[0] ?? "" };
+  if (typeof person !== "string") return { person: call.person.id, login: call.args[0] ?? "" };
   mustBeAdmin(call.person, "touch environments of others");
   return { person, login: call.args[0] ?? "" };
 }
@@ -217,6 +235,35 @@ function rowOf(session: Session): SessionRow {
     bytesToClient,
     channelCount,
   };
+}
+
+function whoRowOf({ person, keyFrom, account }: Known, { key }: Who): WhoRow {
+  const iso = (at: number): string => new Date(at).toISOString();
+  return {
+    name: person.name,
+    id: person.id,
+    fullName: person.fullName,
+    email: person.email,
+    admin: person.admin,
+    key: fingerprintOf(Buffer.from(key, "base64")),
+    keyFrom,
+    ...(account === undefined
+      ? {}
+      : {
+          account: {
+            forge: account.forge,
+            login: account.login,
+            state: account.state,
+            stateVerifiedAt: iso(account.stateVerifiedAt),
+            ...(account.keysVerifiedAt === undefined ? {} : { keysVerifiedAt: iso(account.keysVerifiedAt) }),
+          },
+        }),
+  };
+}
+
+function whoText({ account, ...row }: WhoRow): string {
+  const rows = [...Object.entries(row), ...Object.entries(account ?? {})];
+  return rows.map(([name, value]) => `${name}\t${value}`).join("\n");
 }
 
 /** JSON escapes the first 32 control characters only; terminals obey 32 more. */

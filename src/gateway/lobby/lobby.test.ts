@@ -3,11 +3,25 @@ import { Fault } from "../../base/fault.ts";
 import { makeLog } from "../../base/log.ts";
 import { message } from "../../ssh/numbers.ts";
 import { WireReader, WireWriter } from "../../ssh/wire.ts";
-import { EnvironmentRow } from "../../wire/lobby.ts";
-import type { Person } from "../ports.ts";
+import { EnvironmentRow, WhoRow } from "../../wire/lobby.ts";
+import type { Person } from "../../wire/person.ts";
 import { Sessions, type Session } from "../sessions.ts";
 import type { LobbyEnvironments } from "./commands.ts";
-import { makeLobby } from "./lobby.ts";
+import { makeLobby, type LobbyDeps } from "./lobby.ts";
+
+const named = (name: string, admin = false): Person => ({ id: name, name, fullName: name, email: "", admin });
+
+/** Everybody's key is in the settings but that of ivy, who is of a forge. */
+const directory: LobbyDeps["directory"] = {
+  known: ({ person }) =>
+    person === "ivy"
+      ? {
+          person: named("ivy"),
+          keyFrom: "github",
+          account: { forge: "github", login: "ivy", state: "active", stateVerifiedAt: 0, keysVerifiedAt: 1_000 },
+        }
+      : { person: named(person), keyFrom: "settings" },
+};
 
 const row: EnvironmentRow = {
   login: "hello-main",
@@ -54,14 +68,15 @@ async function call(
   line: string,
   options: { person?: Person; sessions?: Sessions; window?: number; pty?: boolean } = {},
 ) {
-  const { person = { name: "ada", admin: false }, sessions = new Sessions(), window = 1_000, pty = false } = options;
-  const lobby = makeLobby({ environments, sessions, log: makeLog("silent") });
+  const { person = named("ada"), sessions = new Sessions(), window = 1_000, pty = false } = options;
+  const lobby = makeLobby({ environments, directory, sessions, log: makeLog("silent") });
   const answer: Answer = { stdout: "", stderr: "", status: undefined, ending: [] };
   const closed = Promise.withResolvers<undefined>();
   let windowLeft = window;
   const side = lobby.open({
     id: "s-1",
     person,
+    keyBlob: Buffer.alloc(0),
     toClient: (payload) => {
       const reader = new WireReader(payload, 1);
       const number = payload[0] ?? 0;
@@ -135,7 +150,21 @@ test.each([
 test("the lobby lets only administrators see and touch what others have", async () => {
   expect(await call("ls --all")).toMatchObject({ status: 77 });
   expect(await call("rm --force --person bob hello-main")).toMatchObject({ status: 77 });
-  expect(await call("ls --all", { person: { name: "eve", admin: true } })).toMatchObject({ status: 0 });
+  expect(await call("ls --all", { person: named("eve", true) })).toMatchObject({ status: 0 });
+});
+
+test("the lobby tells somebody what is known of them, from where and since when", async () => {
+  const { stdout } = await call("whoami --json", { person: named("ivy") });
+  expect(WhoRow.parse(JSON.parse(stdout))).toMatchObject({
+    name: "ivy",
+    keyFrom: "github",
+    account: {
+      state: "active",
+      stateVerifiedAt: "1970-01-01T00:00:00.000Z",
+      keysVerifiedAt: "1970-01-01T00:00:01.000Z",
+    },
+  });
+  expect((await call("whoami")).stdout).toContain("keyFrom\tsettings\n");
 });
 
 test("the lobby puts a person's own environment to sleep, and everybody's for administrators", async () => {
@@ -143,7 +172,7 @@ test("the lobby puts a person's own environment to sleep, and everybody's for ad
   expect(await call("sleep hello-main")).toMatchObject({ stdout: "hello-main sleeps\n", status: 0 });
   expect(JSON.parse((await call("sleep hello-main --json")).stdout)).toEqual({ sleeping: "hello-main" });
   expect(await call("sleep --person bob hello-main")).toMatchObject({ status: 77 });
-  const eve = { name: "eve", admin: true };
+  const eve = named("eve", true);
   expect(await call("sleep --person bob hello-main", { person: eve })).toMatchObject({ status: 0 });
   expect(slept).toEqual(["ada hello-main by ada", "ada hello-main by ada", "bob hello-main by eve"]);
 });
@@ -154,10 +183,10 @@ test("the lobby shows and ends a person's own sessions, and everybody's to admin
     ...{
       id,
       person,
+      personId: person,
       login: "hello-main",
       from: "::1",
       fingerprint: "SHA256:x",
-      keyBlob: Buffer.alloc(0),
       client: "SSH-2.0-x",
       since: 0,
     },
@@ -172,7 +201,7 @@ test("the lobby shows and ends a person's own sessions, and everybody's to admin
   expect((await call("who", { sessions })).stdout.split("\n")).toHaveLength(2);
   expect(await call("kill s-b", { sessions })).toMatchObject({ status: 1 });
   expect(await call("kill s-a", { sessions })).toMatchObject({ status: 0 });
-  expect(await call("kill s-b", { sessions, person: { name: "eve", admin: true } })).toMatchObject({ status: 0 });
+  expect(await call("kill s-b", { sessions, person: named("eve", true) })).toMatchObject({ status: 0 });
   expect(ended).toEqual(["s-a: this session was ended by ada", "s-b: this session was ended by eve"]);
 });
 
@@ -186,7 +215,7 @@ test("the lobby tells progress of a new environment on standard error and its lo
 test("the lobby makes control characters of others visible, so that they drive nobody's terminal", async () => {
   const login = "hello-\u001b[2Jmain\u009b";
   const session: Session = {
-    ...{ id: "s-a", person: "ada", login, from: "::1", fingerprint: "SHA256:x", keyBlob: Buffer.alloc(0), since: 0 },
+    ...{ id: "s-a", person: "ada", personId: "ada", login, from: "::1", fingerprint: "SHA256:x", since: 0 },
     ...{
       client: "SSH-2.0-x",
       environment: "e1",
@@ -207,10 +236,11 @@ test("the lobby makes control characters of others visible, so that they drive n
 
 test("the lobby holds its output while the client's connection is full, and runs so many commands at once", async () => {
   const sent: Buffer[] = [];
-  const lobby = makeLobby({ environments, sessions: new Sessions(), log: makeLog("silent") });
+  const lobby = makeLobby({ environments, directory, sessions: new Sessions(), log: makeLog("silent") });
   const side = lobby.open({
     id: "s-1",
-    person: { name: "ada", admin: false },
+    person: named("ada"),
+    keyBlob: Buffer.alloc(0),
     toClient: (payload) => {
       sent.push(payload);
       if (payload[0] === message.channelData) side.pause();

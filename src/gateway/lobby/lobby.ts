@@ -7,10 +7,11 @@
  */
 import { Fault, faults, toldOf } from "../../base/fault.ts";
 import type { Log } from "../../base/log.ts";
+import type { Directory } from "../../forge/directory.ts";
 import { payloadOf } from "../../ssh/ciphers.ts";
 import { message, openFailure } from "../../ssh/numbers.ts";
 import { WireReader, WireWriter } from "../../ssh/wire.ts";
-import type { Lobby, Person } from "../ports.ts";
+import type { Lobby, LobbySession } from "../ports.ts";
 import type { Sessions } from "../sessions.ts";
 import { readCommand, type LobbyEnvironments } from "./commands.ts";
 import { LOBBY_WINDOW_BYTES, SessionChannel, type RunCommand } from "./session-channel.ts";
@@ -19,6 +20,7 @@ import { splitWords } from "./words.ts";
 export interface LobbyDeps {
   readonly environments: LobbyEnvironments;
   readonly sessions: Sessions;
+  readonly directory: Pick<Directory, "known">;
   readonly log: Log;
 }
 
@@ -27,7 +29,7 @@ export function makeLobby(deps: LobbyDeps): Lobby {
   return {
     isLobby: (login) => login.toLowerCase() === "slip",
     open: (session) => {
-      const run = makeRunner(deps, session.person, deps.log.with({ session: session.id, person: session.person.name }));
+      const run = makeRunner(deps, session, deps.log.with({ session: session.id, person: session.person.name }));
       return new LobbySide(session.toClient, run);
     },
   };
@@ -41,7 +43,9 @@ function visible(text: string): string {
   });
 }
 
-function makeRunner(deps: LobbyDeps, person: Person, log: Log): RunCommand {
+function makeRunner(deps: LobbyDeps, session: LobbySession, log: Log): RunCommand {
+  const { person, keyBlob } = session;
+  const who = { person: person.id, key: keyBlob.toString("base64") };
   return async (line, output, signal) => {
     const io = {
       print: (text: string): void => {
@@ -54,7 +58,7 @@ function makeRunner(deps: LobbyDeps, person: Person, log: Log): RunCommand {
     try {
       const { command, args, options } = readCommand(splitWords(line));
       log.info("lobby.command", { command: command.name });
-      await command.run({ ...deps, ...io, person, args, options, signal });
+      await command.run({ ...deps, ...io, person, who, args, options, signal });
       return 0;
     } catch (error) {
       if (error instanceof Fault) log.info("lobby.refused", { code: error.code, reason: error.message });

@@ -10,7 +10,7 @@ import { makeClock } from "../../../src/base/clock.ts";
 import { openListener } from "../../../src/gateway/listener.ts";
 import { message } from "../../../src/ssh/numbers.ts";
 import { WireReader, WireWriter } from "../../../src/ssh/wire.ts";
-import { makeFakeGateway, type FakeFar } from "../../fakes/fake-gateway.ts";
+import { directoryOf, makeFakeGateway, type FakeFar } from "../../fakes/fake-gateway.ts";
 
 const known = Buffer.from(process.env["KNOWN_KEY"] ?? "", "base64");
 const loginGraceMs = Number(process.env["GRACE_MS"]);
@@ -18,7 +18,7 @@ const loginGraceMs = Number(process.env["GRACE_MS"]);
 const gateway = makeFakeGateway({
   deps: {
     clock: makeClock(),
-    findByKey: (blob) => (blob.equals(known) ? { name: "ada", admin: false } : undefined),
+    directory: directoryOf((key) => key === known.toString("base64")),
     limits: { loginGraceMs, keysPerConnection: 20, sessionsPerPerson: 1_000 },
   },
   onFar: serve,

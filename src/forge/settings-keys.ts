@@ -1,0 +1,50 @@
+/**
+ * The keys of the people in the settings: those written there, and those in the files that it names.
+ *
+ * Called by `directory.ts` alone.
+ *
+ * @module
+ */
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { Fault } from "../base/fault.ts";
+import { readAuthorizedKeys, sharedKeys } from "../wire/authorized-keys.ts";
+import type { PersonSettings } from "../wire/settings.ts";
+
+/**
+ * Reads the name of the person of each key, by the key in base64.
+ *
+ * @param folder what the paths of key files are relative to: the folder of the settings file
+ * @throws {Fault} `settings.invalid` with every complaint about every key file, each with its line
+ */
+export async function readKeys(
+  people: readonly PersonSettings[],
+  folder: string,
+): Promise<ReadonlyMap<string, string>> {
+  const complaints: string[] = [];
+  const read = await Promise.all(
+    people.map(async ({ name, keys, keysFile }) => {
+      if (keysFile === undefined) return { name, keys };
+      const file = await readKeysFile(keysFile, folder);
+      complaints.push(...file.complaints);
+      return { name, keys: [...keys, ...file.keys] };
+    }),
+  );
+  for (const { first, later } of sharedKeys(read)) {
+    complaints.push(`${later} has a key of ${first}: a key says who somebody is, so it belongs to one person`);
+  }
+  if (complaints.length > 0) {
+    const text = `Cannot use the keys of people: ${complaints.length} problems\n${complaints.map((line) => `  ${line}`).join("\n")}`;
+    throw new Fault("settings.invalid", text, { told: text });
+  }
+  return new Map(read.flatMap(({ name, keys }) => keys.map(({ blob }) => [blob, name] as const)));
+}
+
+async function readKeysFile(path: string, folder: string) {
+  try {
+    return readAuthorizedKeys(await readFile(resolve(folder, path), "utf8"), path);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    return { keys: [], complaints: [`${path}: cannot be read (${String(error.code)})`] };
+  }
+}
