@@ -83,10 +83,9 @@ async function send(
   const response = await fetch(url, { method, headers, ...content, redirect: "manual", signal });
   const chunks: Uint8Array[] = [];
   let byteCount = 0;
-  for (let reader = response.body?.getReader(); reader !== undefined;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    byteCount += value.byteLength;
+  const stream: AsyncIterable<Uint8Array> | null = response.body;
+  for await (const chunk of stream ?? []) {
+    byteCount += chunk.byteLength;
     if (byteCount > bodyMaxBytes) return { none: "size", why: `the answer is longer than ${bodyMaxBytes} bytes` };
     chunks.push(chunk);
   }

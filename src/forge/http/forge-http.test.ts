@@ -140,8 +140,8 @@ test("get() asks without a condition when what is kept no longer has the shape t
 
 test("get() does without the cache when that fails", async () => {
   const cache: AnswerCache = {
-    read: () => Promise.reject(new Error("database away")),
-    write: () => Promise.reject(new Error("database away")),
+    read: () => Promise.reject(new Error("The database is away")),
+    write: () => Promise.reject(new Error("The database is away")),
   };
   const { http } = await forge((_, response) => json(response, { id: 1, name: "a" }, { etag: '"e"' }), { cache });
   expect(await http.get("/x", Named, ask())).toMatchObject({ status: "ok" });
