@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from "node:crypto";
+import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
 import type { RawPeer } from "../../test/fakes/raw-peer.ts";
@@ -289,4 +290,60 @@ test("AuthServer cannot let in whom it has not verified", () => {
   expect(() => {
     auth.succeed();
   }).toThrow("authentication is service, needs verified");
+});
+
+describe("AuthServer while it is found out whether a key is known", () => {
+  let answer: PromiseWithResolvers<boolean>;
+  let asked: { key: Buffer; login: string }[];
+
+  beforeEach(async () => {
+    answer = Promise.withResolvers();
+    asked = [];
+    auth = new AuthServer(server.transport, {
+      isKnown: (blob, login) => {
+        asked.push({ key: Buffer.from(blob), login });
+        return ada.blob.equals(blob) ? true : answer.promise;
+      },
+      keysMax: 20,
+      onVerified: (who) => verified.push({ ...who, keyBlob: Buffer.from(who.keyBlob) }),
+      onFailed: (blob) => failed.push(Buffer.from(blob)),
+    });
+    await askService();
+  });
+
+  test("keeps what comes meanwhile and answers in order", async () => {
+    peer.send(offer("hello-main", bob));
+    peer.send(offer("hello-main", ada));
+    await server.told.until(() => asked.length > 0);
+    expect(asked).toEqual([{ key: bob.blob, login: "hello-main" }]);
+    answer.resolve(false);
+    expect((await peer.next())[0]).toBe(message.userauthFailure);
+    expect((await peer.next())[0]).toBe(message.userauthPkOk);
+    expect(failed).toEqual([bob.blob]);
+  });
+
+  test("verifies the signature of the very request that had to wait", async () => {
+    peer.send(signing({ login: "hello-main", key: bob }));
+    await server.told.until(() => asked.length > 0);
+    expect(verified).toEqual([]);
+    answer.resolve(true);
+    while (verified.length === 0) await turn();
+    expect(verified).toEqual([{ login: "hello-main", keyBlob: bob.blob }]);
+  });
+
+  test("takes a failure to find out for a no", async () => {
+    peer.send(offer("hello-main", bob));
+    await server.told.until(() => asked.length > 0);
+    answer.reject(new Error("the forge is away"));
+    expect((await peer.next())[0]).toBe(message.userauthFailure);
+  });
+
+  test("ends a peer that sends more and more ahead", async () => {
+    for (let count = 0; count < 12; count++) peer.send(offer("hello-main", bob));
+    await server.told.until(() => server.told.endings.length > 0);
+    expect(server.told.endings[0]?.text).toMatch(/broke the SSH protocol/);
+    answer.resolve(true);
+    await answer.promise;
+    expect(asked).toHaveLength(1);
+  });
 });
