@@ -543,7 +543,7 @@ describe("create()", () => {
   ])("refuses %s", async (_, changes, code, told) => {
     const refusal: unknown = await world
       .serve()
-      .create({ ...request, ...changes }, silent, never)
+      .create(by({ ...request, ...changes }), silent, never)
       .catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code });
     expect((refusal as { told: string }).told).toContain(told);

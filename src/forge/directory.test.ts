@@ -2,8 +2,10 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { accountOf, makeFakeAccess, no, repositoryOf, YES } from "../../test/fakes/fake-access.ts";
 import type { AuthorizedKey } from "../wire/authorized-keys.ts";
+import type { ForgeSettings } from "../wire/forge-settings.ts";
 import { openDirectory } from "./directory.ts";
 
 let folder: string;
@@ -99,4 +101,117 @@ test("reload() takes new and removed keys, and keeps those it had when a file is
   await writeFile(path, "nonsense");
   await expect(directory.reload()).rejects.toMatchObject({ code: "settings.invalid" });
   expect(directory.whose(young.blob)).toEqual({ type: "person", person: ada });
+});
+
+describe("with a forge", () => {
+  const forge: ForgeSettings = {
+    ...{ name: "github", type: "github", url: "https://github.example", apiUrl: "https://api.github.example" },
+    ...{ credential: { type: "token", token: { env: "TOKEN" } }, organizations: ["acme"], repositories: [] },
+    ...{ minimumRole: "write", graceMs: 3_600_000, pollMs: 30_000 },
+  };
+  const [settingsKey, forgeKey, ivysKey, sharedKey] = [makeKey(), makeKey(), makeKey(), makeKey()];
+  const never = new AbortController().signal;
+  const shop = { type: "hyphenated", text: "shop-main" } as const;
+
+  /** Ada is in the settings and is account 1; ivy, account 2, is known to the forge alone. */
+  async function open() {
+    const access = makeFakeAccess({
+      accounts: [accountOf("1", "ada-at-work", [forgeKey.blob]), accountOf("2", "Ivy", [ivysKey.blob, sharedKey.blob])],
+      repositories: [repositoryOf("10", "acme", "shop"), repositoryOf("11", "other", "shop")],
+    });
+    const linked = { ...ada, account: { forge: "github", id: "1" }, keys: [settingsKey] };
+    const people = [linked, { ...bob, keys: [sharedKey] }];
+    const grants = [{ people: ["ada"], repositories: ["hello"] }];
+    return {
+      access,
+      directory: await openDirectory({ settings: { people, repositories, grants, forges: [forge] }, folder, access }),
+    };
+  }
+
+  test("whose() joins a person and their account, knows those of the forge, and gives a shared key to nobody", async () => {
+    const { directory } = await open();
+    expect(directory.whose(settingsKey.blob)).toMatchObject({ person: { id: "ada" } });
+    expect(directory.whose(forgeKey.blob)).toMatchObject({ person: { id: "ada" } });
+    expect(directory.whose(ivysKey.blob)).toMatchObject({ person: { id: "github.2", name: "Ivy", admin: false } });
+    expect(directory.whose(sharedKey.blob)).toEqual({ type: "shared" });
+    expect(directory.find("github.2")).toMatchObject({ fullName: "Full Ivy", account: { forge: "github", id: "2" } });
+    expect(directory.find("github.1")).toMatchObject({ id: "ada" });
+    expect(directory.find("github.3")).toBeUndefined();
+  });
+
+  test("usable() lists what the grants give and what the forge allows of what the login may mean", async () => {
+    const { directory, access } = await open();
+    access.says.set("1 10", YES).set("2 11", { ...YES, isStale: true, verifiedAt: 5 });
+    const adas = await directory.usable({ person: "ada", key: settingsKey.blob }, shop, never);
+    expect(adas.repositories.map(({ id }) => id)).toEqual(["hello", "github.10"]);
+    expect(adas.repositories[1]).toMatchObject({
+      ...{ name: "shop", owner: "acme", url: "https://github.example/acme/shop.git" },
+      pushUrl: "git@github.example:acme/shop.git",
+    });
+    // The settings vouch for this key; for one of the forge's, the forge has to.
+    expect(access.asked.map(({ key }) => key)).toEqual([undefined, undefined]);
+    const ivys = await directory.usable({ person: "github.2", key: ivysKey.blob }, shop, never);
+    expect(ivys.repositories).toMatchObject([{ id: "github.11", asOf: { forge: "github", at: 5 } }]);
+    expect(access.asked.at(-1)?.key).toBe(ivysKey.blob);
+  });
+
+  test("usable() asks of the owner that was typed alone, and says what could not be verified", async () => {
+    const { directory, access } = await open();
+    access.says.set("2 10", no("github has not answered since noon", "unverified"));
+    const login = { type: "plus", owner: "ACME", repository: "Shop", branch: "main" } as const;
+    expect(await directory.usable({ person: "github.2", key: ivysKey.blob }, login, never)).toEqual({
+      repositories: [],
+      unverified: ["github has not answered since noon"],
+    });
+    expect(access.asked).toHaveLength(1);
+  });
+
+  test("mayUse() asks the settings of what is theirs and the forge of what is its own, never one for the other", async () => {
+    const { directory, access } = await open();
+    access.says.set("2", YES).set("2 10", YES);
+    const ivy = { person: "github.2", key: ivysKey.blob };
+    expect(await directory.mayUse(ivy, undefined, never)).toEqual({ allowed: true });
+    expect(await directory.mayUse(ivy, "github.10", never)).toEqual({ allowed: true });
+    expect(await directory.mayUse(ivy, "github.11", never)).toMatchObject({ allowed: false, isUnverified: false });
+    expect(await directory.mayUse(ivy, "hello", never)).toMatchObject({
+      allowed: false,
+      told: "you have no grant for hello",
+    });
+    expect(await directory.mayUse({ person: "ada", key: settingsKey.blob }, "hello", never)).toEqual({ allowed: true });
+    expect(await directory.mayUse({ person: "bob", key: sharedKey.blob }, "hello", never)).toMatchObject({
+      told: "this key belongs to more than one account",
+    });
+    // Somebody else's key is no proof of being ada.
+    expect(directory.judge({ person: "ada", key: sharedKey.blob })).toMatchObject({ allowed: false });
+  });
+
+  test("watch() ends a session once, whether the forge says so or the settings do", async () => {
+    const { directory, access } = await open();
+    access.says.set("2 10", YES).set("1", YES);
+    const told: string[] = [];
+    const who = { person: "github.2", key: ivysKey.blob };
+    directory.watch({ who, repository: "github.10" }, (why) => told.push(why));
+    access.revoke("Ivy is no collaborator of acme/shop any more");
+    access.revoke("again");
+    const unwatch = directory.watch({ who, repository: "github.10" }, (why) => told.push(why));
+    unwatch();
+    access.revoke("nobody listens");
+    expect(told).toEqual(["Ivy is no collaborator of acme/shop any more"]);
+  });
+
+  test("reload() ends the sessions of keys that are no longer in their file", async () => {
+    const [old, young] = [makeKey(), makeKey()];
+    await writeFile(join(folder, "bob.pub"), old.line + young.line);
+    const people = [{ ...bob, keys: [], keysFile: "bob.pub" }];
+    const directory = await openDirectory({ settings: { people, repositories, grants: [], forges: [] }, folder });
+    const told: string[] = [];
+    for (const key of [old, young]) {
+      directory.watch({ who: { person: "bob", key: key.blob } }, (why) =>
+        told.push(`${key === old ? "old" : "young"}: ${why}`),
+      );
+    }
+    await writeFile(join(folder, "bob.pub"), young.line);
+    await directory.reload();
+    expect(told).toEqual(["old: the key of this session was withdrawn"]);
+  });
 });

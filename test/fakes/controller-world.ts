@@ -46,7 +46,10 @@ export interface World extends AsyncDisposable {
 export async function makeWorld(): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), "slipway-world-"));
   const clock = makeClock();
-  const store = await openStore(join(folder, "slipway.db"), clock);
+  const store = await openStore(
+    { type: "sqlite", path: join(folder, "slipway.db") },
+    { clock, log: makeLog("silent") },
+  );
   const services: Environments[] = [];
   const known = new Map<string, string[]>();
   const world: World = {
