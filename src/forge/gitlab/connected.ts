@@ -1,0 +1,15 @@
+/**
+ * Which projects of GitLab the settings connect: those of groups and their subgroups, those of users, and single ones.
+ *
+ * @module
+ */
+import type { ForgeSettings } from "../../wire/forge-settings.ts";
+
+/** Says whether the settings connect the project of this path. GitLab's paths do not tell case apart. */
+export function isConnected(path: string, { organizations, repositories }: ForgeSettings): boolean {
+  const wanted = path.toLowerCase();
+  return (
+    repositories.some((repository) => repository.toLowerCase() === wanted) ||
+    organizations.some((organization) => wanted.startsWith(`${organization.toLowerCase()}/`))
+  );
+}
