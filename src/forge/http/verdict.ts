@@ -58,7 +58,7 @@ export function wordReply({ status, headers, text }: Reply, secrets: readonly st
   return `${parts.join(", ")}${id === null ? "" : ` (request ${printable(id)})`}`;
 }
 
-/** The `message` of an error, as all three forges call it. */
+/** What an error says: its `message`, as all three forges call it, or the scope that is missing. */
 function saidIn(text: string, secrets: readonly string[]): string | undefined {
   let body: unknown;
   try {
@@ -66,9 +66,15 @@ function saidIn(text: string, secrets: readonly string[]): string | undefined {
   } catch {
     return undefined; // a page of a proxy says nothing that belongs into one line
   }
-  if (typeof body !== "object" || body === null || !("message" in body)) return undefined;
-  if (typeof body.message !== "string") return undefined;
-  return printable(withoutSecrets(body.message, secrets));
+  if (typeof body !== "object" || body === null) return undefined;
+  const said = "message" in body ? body.message : scopeWantedIn(body);
+  return typeof said === "string" ? printable(withoutSecrets(said, secrets)) : undefined;
+}
+
+/** GitLab says what a token lacks as OAuth does, without a `message`: RFC 6750 section 3.1. */
+function scopeWantedIn(body: object): string | undefined {
+  if (!("error" in body) || body.error !== "insufficient_scope" || !("scope" in body)) return undefined;
+  return typeof body.scope === "string" ? `the token needs one of the scopes ${body.scope}` : undefined;
 }
 
 /** No forge should repeat a credential; if one does, it goes no further. `Bearer x` hides `x` too. */
