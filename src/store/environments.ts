@@ -1,5 +1,6 @@
 /**
- * The queries on environments. Each is one statement or one transaction, and durable when its promise resolves.
+ * The queries on the environments of one cluster. Each is one statement or one transaction, and durable when its promise
+ * resolves.
  *
  * Called by `controller/` alone, the only writer. Decides nothing about people or lifetimes.
  *
@@ -16,6 +17,7 @@ import {
   type InventoryEntry,
   type StoredDefinition,
 } from "../wire/environment.ts";
+import type { Engine } from "./engine.ts";
 import type { EnvironmentRow, Tables } from "./schema.ts";
 
 /** What is being done to an environment. At most one at a time; `fence` of the record numbers them. */
@@ -25,13 +27,16 @@ export type Operation = "starting" | "sleeping" | "destroying";
 export interface EnvironmentRecord {
   readonly id: string;
   readonly person: string;
+  /** The id that grants are about. */
   readonly repository: string;
+  /** What people type for it, and what the folder in the environment is called. */
+  readonly repositoryName: string;
   readonly branch: string;
   /** The canonical login; unique among the person's environments that are to be present. */
   readonly login: string;
   /** Branch that a branch not yet on the forge starts from. */
   readonly fromBranch: string | undefined;
-  /** Unique among all records, those on their way out included. */
+  /** Unique in the cluster, records on their way out included. */
   readonly uid: number;
   readonly hostname: string;
   readonly desired: "present" | "absent";
@@ -45,10 +50,13 @@ export interface EnvironmentRecord {
   readonly lastActiveAt: number;
 }
 
-export type NewEnvironment = Pick<
+export interface NewEnvironment extends Pick<
   EnvironmentRecord,
   "id" | "person" | "repository" | "branch" | "login" | "fromBranch" | "hostname" | "inventory"
->;
+> {
+  /** @default `repository` */
+  readonly repositoryName?: string;
+}
 
 /** What may be given to a new environment. */
 export interface Allowance {
@@ -92,7 +100,7 @@ export interface Environments {
   /** The record to be present of this place. */
   findByPlace(person: string, repository: string, branch: string): Promise<EnvironmentRecord | undefined>;
   find(id: string): Promise<EnvironmentRecord | undefined>;
-  /** By person, then login. */
+  /** By person, then login, in the order of their code units. */
   list(filter?: Filter): Promise<EnvironmentRecord[]>;
   /**
    * Begins an operation in place of any other, and returns the record with its new fence: from now on only who knows that
@@ -113,69 +121,92 @@ export interface Environments {
   remove(id: string, fence: number): Promise<boolean>;
 }
 
-export function makeEnvironmentQueries(database: Kysely<Tables>, clock: Clock): Environments {
+/** Makes the queries of `cluster`, which find and touch nothing of another. */
+export function makeEnvironmentQueries(engine: Engine, clock: Clock, cluster: string): Environments {
+  const database = engine.kysely;
   const first = async (where: Partial<EnvironmentRow>): Promise<EnvironmentRecord | undefined> => {
-    const row = await selectWhere(database, where).executeTakeFirst();
+    const row = await selectWhere(database, { ...where, cluster }).executeTakeFirst();
     return row === undefined ? undefined : toRecord(row);
   };
+  const change = (id: string, guard: Guard, columns: Columns): Promise<boolean> =>
+    write(database, { ...guard, id, cluster }, columns);
+  const exclusively = <Result>(work: (transaction: Transaction<Tables>) => Promise<Result>): Promise<Result> =>
+    engine.exclusively(`environments ${cluster}`, work);
   return {
     add: (environment, allowance) =>
-      database.transaction().execute((transaction) => add(transaction, environment, allowance, clock.now())),
+      exclusively((transaction) => add(transaction, { environment, allowance, cluster, now: clock.now() })),
     findByLogin: (person, login) => first({ person, login, desired: "present" }),
     findByPlace: (person, repository, branch) => first({ person, repository, branch, desired: "present" }),
     find: (id) => first({ id }),
     list: async (filter = {}) => {
-      const rows = await selectWhere(database, filter).orderBy("person").orderBy("login").execute();
-      return rows.map(toRecord);
+      const rows = await selectWhere(database, { ...filter, cluster }).execute();
+      // Here, since how a database sorts text depends on how it was set up.
+      return rows
+        .map(toRecord)
+        .sort((one, other) => compare(one.person, other.person) || compare(one.login, other.login));
     },
     begin: async (id, operation) => {
       const row = await database
         .updateTable("environments")
         .set((expression) => ({ operation, fence: expression("fence", "+", 1) }))
         .where("id", "=", id)
+        .where("cluster", "=", cluster)
         .returningAll()
         .executeTakeFirst();
       if (row === undefined) throw new Fault("environment.absent", `Cannot begin ${operation} "${id}": no such record`);
       return toRecord(row);
     },
-    update: (id, fence, changes) => write(database, id, { fence }, toColumns(changes)),
-    end: (id, fence, changes) => write(database, id, { fence }, { ...toColumns(changes), operation: null }),
-    observe: (id, changes) => write(database, id, { operation: null }, toColumns(changes)),
+    update: (id, fence, changes) => change(id, { fence }, toColumns(changes)),
+    end: (id, fence, changes) => change(id, { fence }, { ...toColumns(changes), operation: null }),
+    observe: (id, changes) => change(id, { operation: null }, toColumns(changes)),
     touch: async (id, at) => {
-      await write(database, id, {}, toColumns({ lastActiveAt: at }));
+      await change(id, {}, toColumns({ lastActiveAt: at }));
     },
-    remove: (id, fence) => database.transaction().execute((transaction) => remove(transaction, id, fence, clock.now())),
+    remove: (id, fence) => exclusively((transaction) => remove(transaction, { id, cluster, fence, now: clock.now() })),
   };
 }
 
 function selectWhere(database: Kysely<Tables>, where: Partial<EnvironmentRow>) {
   let query = database.selectFrom("environments").selectAll();
-  for (const column of ["id", "person", "repository", "branch", "login", "desired"] as const) {
+  for (const column of ["id", "cluster", "person", "repository", "branch", "login", "desired"] as const) {
     const value = where[column];
     if (value !== undefined) query = query.where(column, "=", value);
   }
   return query;
 }
 
+function compare(one: string, other: string): number {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}
+
+interface Addition {
+  readonly environment: NewEnvironment;
+  readonly allowance: Allowance;
+  readonly cluster: string;
+  readonly now: number;
+}
+
 async function add(
   transaction: Transaction<Tables>,
-  environment: NewEnvironment,
-  allowance: Allowance,
-  now: number,
+  { environment, allowance, cluster, now }: Addition,
 ): Promise<Added> {
   const { person, repository, branch } = environment;
-  const rows = await selectWhere(transaction, { person, desired: "present" }).orderBy("last_active_at").execute();
+  const present = selectWhere(transaction, { cluster, person, desired: "present" });
+  const rows = await present.orderBy("last_active_at").execute();
   const taken = rows.find((row) => row.repository === repository && row.branch === branch);
   if (taken !== undefined) return { outcome: "exists", record: toRecord(taken) };
   if (rows.length >= allowance.perPerson) return { outcome: "limit", present: rows.map(toRecord) };
   const row: EnvironmentRow = {
     id: environment.id,
+    cluster,
     person,
     repository,
+    repository_name: environment.repositoryName ?? repository,
     branch,
     login: environment.login,
     from_branch: environment.fromBranch ?? null,
-    uid: await takeUid(transaction, allowance),
+    uid: await takeUid(transaction, cluster, allowance),
     hostname: environment.hostname,
     desired: "present",
     power: "sleeping",
@@ -192,12 +223,20 @@ async function add(
 }
 
 /** The lowest uid never used; when there is none, the one freed longest ago: files left behind meet no new owner soon. */
-async function takeUid(transaction: Transaction<Tables>, { firstUid, uidCount }: Allowance): Promise<number> {
+async function takeUid(
+  transaction: Transaction<Tables>,
+  cluster: string,
+  { firstUid, uidCount }: Allowance,
+): Promise<number> {
   const endUid = firstUid + uidCount;
   const { rows } = await sql<{ uid: number }>`
-    with used as (select uid from environments union select uid from freed_uids)
+    with used as (
+      select uid from environments where cluster = ${cluster} union select uid from freed_uids where cluster = ${cluster}
+    )
     select min(candidate) as uid
-    from (select ${firstUid} as candidate union select uid + 1 from used where uid >= ${firstUid}) as candidates
+    from (
+      select cast(${firstUid} as integer) as candidate union select uid + 1 from used where uid >= ${firstUid}
+    ) as candidates
     where candidate < ${endUid} and candidate not in (select uid from used)
     having min(candidate) is not null`.execute(transaction);
   const fresh = rows[0]?.uid;
@@ -205,6 +244,7 @@ async function takeUid(transaction: Transaction<Tables>, { firstUid, uidCount }:
   const freed = await transaction
     .selectFrom("freed_uids")
     .select("uid")
+    .where("cluster", "=", cluster)
     .where("uid", ">=", firstUid)
     .where("uid", "<", endUid)
     .orderBy("freed_at")
@@ -214,32 +254,46 @@ async function takeUid(transaction: Transaction<Tables>, { firstUid, uidCount }:
   if (freed === undefined) {
     throw new Fault("machine.full", `Cannot add an environment: all ${uidCount} uids from ${firstUid} are in use`);
   }
-  await transaction.deleteFrom("freed_uids").where("uid", "=", freed.uid).execute();
+  await transaction.deleteFrom("freed_uids").where("cluster", "=", cluster).where("uid", "=", freed.uid).execute();
   return freed.uid;
 }
 
-async function remove(transaction: Transaction<Tables>, id: string, fence: number, now: number): Promise<boolean> {
+interface Removal {
+  readonly id: string;
+  readonly cluster: string;
+  readonly fence: number;
+  readonly now: number;
+}
+
+async function remove(transaction: Transaction<Tables>, { id, cluster, fence, now }: Removal): Promise<boolean> {
   const row = await transaction
     .deleteFrom("environments")
     .where("id", "=", id)
+    .where("cluster", "=", cluster)
     .where("fence", "=", fence)
     .returning("uid")
     .executeTakeFirst();
   if (row === undefined) return false;
-  await transaction.insertInto("freed_uids").values({ uid: row.uid, freed_at: now }).execute();
+  await transaction.insertInto("freed_uids").values({ cluster, uid: row.uid, freed_at: now }).execute();
   return true;
+}
+
+/** What must hold for a write to be made. */
+interface Guard {
+  readonly fence?: number;
+  readonly operation?: null;
 }
 
 async function write(
   database: Kysely<Tables>,
-  id: string,
-  guard: { fence?: number; operation?: null },
+  where: Guard & { readonly id: string; readonly cluster: string },
   columns: Updateable<EnvironmentRow>,
 ): Promise<boolean> {
   const { last_active_at: lastActiveAt, ...others } = columns;
-  let query = database.updateTable("environments").where("id", "=", id);
-  if (guard.fence !== undefined) query = query.where("fence", "=", guard.fence);
-  if (guard.operation === null) query = query.where("operation", "is", null);
+  const { id, cluster } = where;
+  let query = database.updateTable("environments").where("id", "=", id).where("cluster", "=", cluster);
+  if (where.fence !== undefined) query = query.where("fence", "=", where.fence);
+  if (where.operation === null) query = query.where("operation", "is", null);
   const active = lastActiveAt === undefined ? {} : { last_active_at: latest(lastActiveAt) };
   // "id = id" keeps the statement whole when there is nothing to write but the guard to ask.
   const result = await query.set({ id, ...others, ...active }).executeTakeFirst();
@@ -256,6 +310,7 @@ interface Columns {
   conditions?: string;
   inventory?: string;
   definition?: string | null;
+  operation?: null;
   last_active_at?: number;
 }
 
@@ -278,6 +333,7 @@ function toRecord(row: EnvironmentRow): EnvironmentRecord {
       id: row.id,
       person: row.person,
       repository: row.repository,
+      repositoryName: row.repository_name === "" ? row.repository : row.repository_name,
       branch: row.branch,
       login: row.login,
       fromBranch: row.from_branch ?? undefined,

@@ -20,17 +20,27 @@ import {
 } from "kysely";
 import { Fault } from "../base/fault.ts";
 
-/** Statements kept prepared. Our queries are some twenty; the bound only guards against generated ones. */
+/** Statements kept prepared, those used last: our queries are some fifty, and the writing of long lists generates more. */
 const KEPT_STATEMENTS = 100;
+
+/** A longer one is of a list, and takes more room than preparing it takes time. */
+const KEPT_STATEMENT_LENGTH = 4_000;
 
 /** Makes a dialect that speaks to an open database and closes it when Kysely is destroyed. */
 export function makeSqliteDialect(database: DatabaseSync): Dialect {
   return {
     createDriver: () => makeDriver(database),
     createQueryCompiler: () => new SqliteQueryCompiler(),
-    createAdapter: () => new SqliteAdapter(),
+    createAdapter: () => new TransactionalAdapter(),
     createIntrospector: (kysely) => new SqliteIntrospector(kysely),
   };
+}
+
+/** Kysely leaves open whether migrations run in a transaction. SQLite can: sqlite.org/lang_transaction.html. */
+class TransactionalAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
 }
 
 function makeDriver(database: DatabaseSync): Driver {
@@ -56,10 +66,12 @@ function makeDriver(database: DatabaseSync): Driver {
 function makeConnection(database: DatabaseSync): DatabaseConnection {
   const kept = new Map<string, StatementSync>();
   const prepare = (sql: string): StatementSync => {
-    const known = kept.get(sql);
-    if (known !== undefined) return known;
-    const statement = database.prepare(sql);
-    if (kept.size < KEPT_STATEMENTS) kept.set(sql, statement);
+    const statement = kept.get(sql) ?? database.prepare(sql);
+    if (sql.length > KEPT_STATEMENT_LENGTH) return statement;
+    kept.delete(sql);
+    kept.set(sql, statement);
+    const [oldest] = kept.keys();
+    if (kept.size > KEPT_STATEMENTS && oldest !== undefined) kept.delete(oldest);
     return statement;
   };
   return {

@@ -1,111 +1,74 @@
 /**
- * Opens the database of one Slipway: SQLite in one file of the state folder, for one process.
+ * The database of one Slipway: SQLite in a file of the state folder, or PostgreSQL, which several processes may share.
  *
- * Called by `src/cmd`. Every commit is on disk before its promise resolves (WAL, synchronous FULL); a process that is
- * killed at any instant loses nothing that was acknowledged. A second process is kept out by an exclusive lock that the
- * kernel drops when the first one ends, however it ends.
+ * Opened by `src/cmd`. A write is durable when its promise resolves.
  *
  * @module
  */
-import { closeSync, openSync, readFileSync, statSync } from "node:fs";
-import { DatabaseSync } from "node:sqlite";
-import { Kysely } from "kysely";
 import { Migrator } from "kysely/migration";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
+import type { Log } from "../base/log.ts";
+import { type Answers, makeAnswerQueries } from "./answers.ts";
+import type { Engine } from "./engine.ts";
 import { type Environments, makeEnvironmentQueries } from "./environments.ts";
+import { type Knowledge, makeKnowledgeQueries } from "./knowledge.ts";
 import { migrationProvider } from "./migrations.ts";
-import type { Tables } from "./schema.ts";
-import { makeSqliteDialect } from "./sqlite-dialect.ts";
+import { openPostgres } from "./open-postgres.ts";
+import { openSqlite } from "./open-sqlite.ts";
+
+export type StoreTarget =
+  | { readonly type: "sqlite"; readonly path: string }
+  /** `postgres://user@host:port/database`, as libpq reads it. It may have a password in it, so it is never logged. */
+  | { readonly type: "postgres"; readonly url: string };
+
+export interface StoreOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The place whose environments this service runs; no other service may have the same. @default "local" */
+  readonly cluster?: string;
+}
 
 export interface Store extends AsyncDisposable {
+  /** Those of this service's cluster. */
   readonly environments: Environments;
-  /** Closes the file and drops the lock. Queries after it fail. Idempotent. */
+  readonly knowledge: Knowledge;
+  /** Answers of one forge, kept for conditional requests. */
+  answersOf(forge: string): Answers;
+  /** Lets go of the database. Queries after it fail. Idempotent. */
   close(): Promise<void>;
 }
 
 /**
- * Opens the database at `path`, makes it when absent, and brings its tables up to date. Its folder must exist.
+ * Opens the database and brings its tables up to date; processes that do so at once wait for one another.
  *
- * @throws {Fault} `state.locked` when another process has it open, `state.damaged` when it cannot be used
+ * On PostgreSQL every query rejects with the fault `state.unreached` while the database does not answer; the next one
+ * tries again.
+ *
+ * @throws {Fault} `state.locked` when another process has the file open, `state.damaged` when the database cannot be
+ * used, `state.unreached` when it does not answer
  */
-export async function openStore(path: string, clock: Clock): Promise<Store> {
-  const database = openDatabase(path);
-  const kysely = new Kysely<Tables>({ dialect: makeSqliteDialect(database) });
-  let closed: Promise<void> | undefined;
-  const close = (): Promise<void> => (closed ??= kysely.destroy());
+export async function openStore(target: StoreTarget, options: StoreOptions): Promise<Store> {
+  const { clock, cluster = "local" } = options;
+  const engine = target.type === "sqlite" ? openSqlite(target.path) : await openPostgres(target.url, options);
+  try {
+    await migrate(engine);
+  } catch (error) {
+    await engine.close();
+    throw error;
+  }
+  return {
+    environments: makeEnvironmentQueries(engine, clock, cluster),
+    knowledge: makeKnowledgeQueries(engine),
+    answersOf: (forge) => makeAnswerQueries(engine.kysely, forge),
+    close: () => engine.close(),
+    [Symbol.asyncDispose]: () => engine.close(),
+  };
+}
+
+async function migrate({ kysely, name }: Engine): Promise<void> {
   const { error } = await new Migrator({ db: kysely, provider: migrationProvider }).migrateToLatest();
-  if (error !== undefined) {
-    await close();
-    throw new Fault("state.damaged", `Cannot use "${path}": its tables cannot be brought up to date`, { cause: error });
-  }
-  return { environments: makeEnvironmentQueries(kysely, clock), close, [Symbol.asyncDispose]: close };
-}
-
-function openDatabase(path: string): DatabaseSync {
-  makeFile(path);
-  const database = new DatabaseSync(path, { timeout: 0 });
-  try {
-    // The order matters: with EXCLUSIVE set before the first access in WAL mode there is no shared-memory file, and the
-    // lock is taken by the first access and kept (sqlite.org/wal.html, "Use of WAL Without Shared-Memory").
-    database.exec("pragma locking_mode = exclusive");
-    database.exec("pragma journal_mode = wal");
-    database.exec("pragma synchronous = full");
-    database.exec("begin exclusive; commit");
-    const verdict = database.prepare("pragma quick_check(1)").get()?.["quick_check"];
-    if (verdict !== "ok") throw new Fault("state.damaged", `Cannot use "${path}": ${String(verdict)}`);
-    return database;
-  } catch (error) {
-    database.close();
-    throw translate(error, path);
-  }
-}
-
-/**
- * Makes an empty database file that only we can read; SQLite gives its -wal the same mode. One that exists is never opened
- * here: closing any descriptor of a file drops the locks that this process has on it (fcntl(2), "Record locking").
- */
-function makeFile(path: string): void {
-  try {
-    closeSync(openSync(path, "ax", 0o600));
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-  }
-}
-
-/** Result codes of SQLite: sqlite.org/rescode.html. The low byte is the primary one. */
-const SQLITE_BUSY = 5;
-const SQLITE_LOCKED = 6;
-const SQLITE_CORRUPT = 11;
-const SQLITE_NOTADB = 26;
-
-function translate(cause: unknown, path: string): unknown {
-  if (!(cause instanceof Error) || !("errcode" in cause) || typeof cause.errcode !== "number") return cause;
-  const code = cause.errcode & 0xff;
-  if (code === SQLITE_BUSY || code === SQLITE_LOCKED) {
-    const holder = findHolder(path);
-    const who = holder === undefined ? "another process" : `process ${holder}`;
-    return new Fault("state.locked", `Cannot open "${path}": ${who} has it open`, {
-      told: `the state folder is in use by ${who}`,
-      cause,
-    });
-  }
-  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) {
-    return new Fault("state.damaged", `Cannot open "${path}": ${cause.message}`, { cause });
-  }
-  return cause;
-}
-
-/** The process that holds a lock on a file, from the kernel's table of locks: `1: POSIX ADVISORY WRITE <pid> <dev>:<inode> …`. */
-function findHolder(path: string): number | undefined {
-  try {
-    const inode = statSync(path).ino;
-    for (const line of readFileSync("/proc/locks", "utf8").split("\n")) {
-      const match = /^\d+: POSIX +\w+ +WRITE +(\d+) +\S+:(\d+) /.exec(line);
-      if (match !== null && Number(match[2]) === inode && Number(match[1]) > 0) return Number(match[1]);
-    }
-  } catch {
-    // Not Linux, or /proc is hidden: the sentence does without the number.
-  }
-  return undefined;
+  if (error === undefined) return;
+  if (error instanceof Fault) throw error;
+  throw new Fault("state.damaged", `Cannot use "${name}": its tables cannot be brought up to date`, { cause: error });
 }
