@@ -26,6 +26,12 @@ const UID_COUNT = 100;
 export const HOST_SECRET = "slipway-test-secret-of-the-host";
 
 export interface ServiceOptions {
+  /** People at laptops whom the settings do not know: a forge may. */
+  readonly strangers?: readonly string[];
+  /** More of the settings file: whole sections, as they stand there. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  /** More variables of the service. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Name → what is special; the first is an administrator. @default ada and bob */
   readonly people?: Readonly<Record<string, { readonly keyTypes?: readonly KeyType[] }>>;
   /** @default hello, with the branches feature/greeting and other */
@@ -37,7 +43,11 @@ export interface ServiceOptions {
   /** @default loopback, the fastest */
   readonly network?: "auto" | "nat" | "loopback";
   /** Beside its port on the loopback; as in the settings file. */
-  readonly listen?: { readonly ssh?: readonly string[]; readonly proxyProtocolFrom?: readonly string[] };
+  readonly listen?: {
+    readonly ssh?: readonly string[];
+    readonly proxyProtocolFrom?: readonly string[];
+    readonly webhooks?: string;
+  };
   /** How long sessions may go on after it was told to stop. @default 0 */
   readonly drainMs?: number;
   /** An empty folder of the test's own, which stays. @default one below `folder` */
@@ -90,11 +100,12 @@ export async function openTestService(options: ServiceOptions = {}): Promise<Tes
 
 async function open(folder: string, options: ServiceOptions): Promise<TestService> {
   const names = Object.keys(options.people ?? { ada: {}, bob: {} });
+  const strangers = options.strangers ?? [];
   const [port, httpPort] = [await freePort(), await freePort()];
   const paths = pathsOf(folder, options);
   for (const path of [paths.home, paths.temporary, join(folder, "repositories")]) mkdirSync(path, { mode: 0o700 });
   const clients = new Map<string, Client>();
-  for (const name of names) {
+  for (const name of [...names, ...strangers]) {
     const keyTypes = options.people?.[name]?.keyTypes ?? ["ed25519"];
     const { knownHosts } = paths;
     clients.set(name, await makeClient({ name, folder: join(folder, "people", name), port, knownHosts, keyTypes }));
@@ -104,12 +115,18 @@ async function open(folder: string, options: ServiceOptions): Promise<TestServic
     await makeRepository(join(folder, "repositories", `${name}.git`), repository);
   }
   const firstUid = 300_000 + (port - 20_000) * UID_COUNT;
-  writeFileSync(paths.settings, settingsText({ ...options, repositories }, { clients, port, httpPort, firstUid }));
+  writeFileSync(
+    paths.settings,
+    settingsText(
+      { ...options, repositories },
+      { people: names.flatMap((name) => clients.get(name) ?? []), port, httpPort, firstUid },
+    ),
+  );
   const runner = makeRunner(paths, httpPort, options.drainMs ?? 0);
   await runner.start();
   const as = (name: string): Client => {
     const client = clients.get(name);
-    if (client === undefined) throw new Error(`Cannot find ${name} among ${names.join(", ")}`);
+    if (client === undefined) throw new Error(`Cannot find ${name} among ${[...clients.keys()].join(", ")}`);
     return client;
   };
   const service: TestService = {
@@ -179,6 +196,7 @@ function pathsOf(folder: string, options: ServiceOptions): Paths {
       TMPDIR: temporary,
       NODE_COMPILE_CACHE: join(PROJECT, "node_modules/.cache/node"),
       HOST_SECRET,
+      ...options.env,
     },
   };
 }
@@ -301,15 +319,15 @@ function errorsIn(log: string): string[] {
 }
 
 interface SettingsFacts {
-  readonly clients: ReadonlyMap<string, Client>;
+  readonly people: readonly Client[];
   readonly port: number;
   readonly httpPort: number;
   readonly firstUid: number;
 }
 
 /** JSON is YAML. */
-function settingsText(options: ServiceOptions, { clients, port, httpPort, firstUid }: SettingsFacts): string {
-  const people = [...clients.values()].map(({ name, folder }, at) => {
+function settingsText(options: ServiceOptions, { people: known, port, httpPort, firstUid }: SettingsFacts): string {
+  const people = known.map(({ name, folder }, at) => {
     const keys = readdirSync(folder).filter((file) => file.endsWith(".pub"));
     return [name, { admin: at === 0, keys: keys.map((file) => readPublicKey(join(folder, file.slice(0, -4)))) }];
   });
@@ -320,6 +338,7 @@ function settingsText(options: ServiceOptions, { clients, port, httpPort, firstU
       ssh: [`127.0.0.1:${port}`, ...(options.listen?.ssh ?? [])],
       http: `127.0.0.1:${httpPort}`,
       proxyProtocolFrom: options.listen?.proxyProtocolFrom ?? [],
+      webhooks: options.listen?.webhooks ?? null,
     },
     people: Object.fromEntries(people) as unknown,
     repositories: Object.fromEntries(
@@ -328,6 +347,7 @@ function settingsText(options: ServiceOptions, { clients, port, httpPort, firstU
     grants: options.grants ?? [{ people: "*", repositories: "*" }],
     limits: { sessionsPerPerson: 200, ...options.limits },
     sandbox: { firstUid, uidCount: UID_COUNT, network: options.network ?? "loopback" },
+    ...options.settings,
   };
   return `${JSON.stringify(settings, undefined, 2)}\n`;
 }
