@@ -15,6 +15,8 @@ export interface AllowedKey {
   readonly type: string;
   /** Wire form in base64. */
   readonly key: string;
+  /** It is not taken after this; epoch ms. sshd reads it as it is written here from OpenSSH 9.1 on. */
+  readonly expiresAt?: number;
 }
 
 export interface LineOptions {
@@ -26,8 +28,6 @@ export interface LineOptions {
   readonly command: string;
   /** Options of the format that are allowed again after `restrict`. */
   readonly allow: readonly string[];
-  /** No key is taken after this; epoch ms. sshd reads it from OpenSSH 9.1 on. */
-  readonly expiresAt?: number;
 }
 
 /**
@@ -39,8 +39,8 @@ export function authorizedKeysLines(keys: readonly AllowedKey[], options: LineOp
   return keys.map((key) => lineOf(key, options));
 }
 
-function lineOf({ person, login, type, key }: AllowedKey, options: LineOptions): string {
-  const { user, repository, allow, expiresAt } = options;
+function lineOf({ person, login, type, key, expiresAt }: AllowedKey, options: LineOptions): string {
+  const { user, repository, allow } = options;
   const values: Readonly<Record<string, string>> = { person, login, repository, user };
   // What has no meaning stays as it is; the settings have none such.
   const command = options.command.replace(/\{(\w+)\}/g, (whole, name: string) =>

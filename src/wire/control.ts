@@ -38,6 +38,8 @@ export const AccessExplanation = z.strictObject({
   sources: z.array(z.string()),
   /** Why not. */
   told: z.string().optional(),
+  /** What keeps keys of theirs from working, for the operator alone. */
+  notes: z.array(z.string()),
 });
 
 /** Somebody who may use a repository. */
@@ -61,11 +63,22 @@ export const AuthorizedKeysAnswer = z.strictObject({
   keys: z.array(z.strictObject({ person: z.string(), login: z.string(), type: z.string(), key: z.string() })),
   /** Lines of an authorized_keys file, without newlines. */
   lines: z.array(z.string()),
+  /** The same for a file that may outlive the service: each key is taken only as long as this would hold without it. */
+  fileLines: z.array(z.string()),
+  /** The first time at which one of those is not taken any more. */
+  expiresAt: z.iso.datetime().optional(),
 });
 
 export type AccessExplanation = Readonly<z.infer<typeof AccessExplanation>>;
 export type AccessRow = Readonly<z.infer<typeof AccessRow>>;
 export type AuthorizedKeysAnswer = Readonly<z.infer<typeof AuthorizedKeysAnswer>>;
+
+/** What checks that something is of a shape. */
+export interface Shape<T> {
+  safeParse(
+    value: unknown,
+  ): { readonly success: true; readonly data: T } | { readonly success: false; readonly error: Error };
+}
 
 /** What can be asked, by the path of the request: the shape of what is sent and of what comes back. */
 export const controlRequests = {

@@ -1,0 +1,65 @@
+/**
+ * What the answers about access are made from: settings, directory, forges.
+ *
+ * Used by `access-book.ts` and what it consists of.
+ *
+ * @module
+ */
+import type { Clock } from "../../base/clock.ts";
+import { Fault } from "../../base/fault.ts";
+import type { Access } from "../../forge/access/access.ts";
+import type { Directory } from "../../forge/directory.ts";
+import type { ForgeRef } from "../../wire/forge.ts";
+import type { Person } from "../../wire/person.ts";
+import type { Repository } from "../../wire/repository.ts";
+import type { Settings } from "../../wire/settings.ts";
+
+export interface AccessBookOptions {
+  readonly settings: Pick<Settings, "people" | "repositories" | "grants" | "forges" | "authorizedKeys">;
+  readonly directory: Pick<Directory, "find" | "repository" | "whose">;
+  /** Absent when no forge is connected. */
+  readonly access?: Access;
+  /** The name of the person of each key that the settings say, by the key in base64. */
+  readonly readKeys: () => Promise<ReadonlyMap<string, string>>;
+  readonly clock: Clock;
+}
+
+/** What people call a repository. */
+export function nameOf({ owner, name, forge }: Repository): string {
+  return forge === undefined || owner === undefined ? name : `${owner}/${name}`;
+}
+
+/** Gives what forges say. @throws {Fault} `access.unknown` when none is connected */
+export function need(access: Access | undefined): Access {
+  if (access !== undefined) return access;
+  const told = "no forge is connected";
+  throw new Fault("access.unknown", `Cannot ask about access: ${told}`, { told });
+}
+
+/** Lists the keys that prove to be somebody: those of the settings, and those that their forge lists. */
+export function keysOf(
+  person: Person,
+  own: ReadonlyMap<string, string>,
+  { access, directory }: Pick<AccessBookOptions, "access" | "directory">,
+): { readonly key: string; readonly isVouchedFor: boolean }[] {
+  const account = person.account === undefined ? undefined : access?.account(person.account);
+  const vouched = [...own].flatMap(([key, name]) => (name === person.id ? [key] : []));
+  const listed = (account?.keys ?? []).filter((key) => !vouched.includes(key));
+  return [
+    ...vouched.map((key) => ({ key, isVouchedFor: true })),
+    ...listed.map((key) => ({ key, isVouchedFor: false })),
+  ].filter(({ key }) => {
+    const whose = directory.whose(key);
+    return whose?.type === "person" && whose.person.id === person.id;
+  });
+}
+
+/** The accounts that the list of a repository names; all that are known when it cannot be had, for `judge` to look at. */
+export async function candidatesFor(repository: ForgeRef, access: Access, signal: AbortSignal): Promise<ForgeRef[]> {
+  try {
+    return [...(await access.listAllowed(repository, signal)).accounts];
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    return [...access.accounts()].filter(({ forge }) => forge === repository.forge);
+  }
+}
