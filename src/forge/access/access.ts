@@ -8,6 +8,7 @@
  *
  * @module
  */
+import type { AccessDecision } from "../../policy/access.ts";
 import type { AccountFacts, ForgeRef, ForgeRole, RepositoryFacts } from "../../wire/forge.ts";
 import type { Hint } from "../forge-client.ts";
 
@@ -22,28 +23,11 @@ export interface Subject {
   /** Public key in wire form, base64; absent when something else than the forge vouches for it: the settings file. */
   readonly key?: string;
   readonly repository?: ForgeRef;
+  /** What they called the repository, for sentences; without it they are told its owner and name. */
+  readonly typed?: string;
 }
 
-export type Decision =
-  | {
-      readonly allowed: true;
-      readonly role: ForgeRole;
-      /** The oldest of the times at which what this rests on was verified; epoch ms. */
-      readonly verifiedAt: number;
-      /** Requests that it rests on, for people. */
-      readonly sources: readonly string[];
-      /** The forge could not be asked in time, so this is the last good answer, within the grace time. */
-      readonly isStale: boolean;
-    }
-  | {
-      readonly allowed: false;
-      /** `no`: the forge said so. `unverified`: it could not be asked, and there is no good answer within the grace time. */
-      readonly type: "no" | "unverified";
-      /** For the person: the rest of a sentence that begins with who or what, as in "ada is no collaborator of acme/shop". */
-      readonly told: string;
-      readonly verifiedAt: number | undefined;
-      readonly sources: readonly string[];
-    };
+export type Decision = AccessDecision;
 
 export interface Access {
   /** From memory, without asking anybody. */

@@ -1,0 +1,310 @@
+/**
+ * Live sessions: whatever they rest on is asked for again and again, and a session that would be refused is told at once.
+ *
+ * Opened by `open-access.ts`. One watch a session; what several rest on is polled once. A fact is due some time before
+ * the poll interval is over, so that its answer is there by then. When more is due than the forge answers, the oldest
+ * goes first and all wait longer alike.
+ *
+ * @module
+ */
+import type { Clock } from "../../base/clock.ts";
+import { keep } from "../../base/keep.ts";
+import type { Log } from "../../base/log.ts";
+import { ageOf, freshMsOf, type GroundName } from "../../policy/access.ts";
+import { type ForgeRef, idOfRef } from "../../wire/forge.ts";
+import type { Subject } from "./access.ts";
+import { type Asking, type Fact, forgeOfFact, nameOfFact } from "./asking.ts";
+import { type Deciding, factOf } from "./deciding.ts";
+import type { Doubts } from "./doubts.ts";
+import type { Change, Known } from "./known.ts";
+
+export interface WatchesOptions {
+  readonly known: Known;
+  readonly doubts: Doubts;
+  readonly asking: Asking;
+  readonly deciding: Deciding;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A number from 0 to below 1, so that what began together is not polled together. */
+  readonly random: () => number;
+}
+
+interface Watch {
+  readonly subject: Subject;
+  readonly onRevoked: (told: string) => void;
+  /** Epoch ms at which to judge again though nothing was learned. */
+  judgeAt: number;
+}
+
+/** One fact that sessions rest on. */
+interface Poll {
+  readonly fact: Fact;
+  readonly ground: GroundName;
+  readonly forge: string;
+  readonly freshMs: number;
+  watchCount: number;
+  /** When it is asked, as a share of the time that it stays fresh. */
+  dueRatio: number;
+  /** Epoch ms before which it is not asked, after a failure. */
+  notBefore: number;
+  isUnderWay: boolean;
+}
+
+/** Asked at the earliest and the latest at these shares of the poll interval: what is left is for the answer. */
+const DUE_RATIO_MIN = 0.7;
+const DUE_RATIO_MAX = 0.85;
+
+/** After a failure, in shares of the poll interval. A guess: three tries before an answer is twice as old as wanted. */
+const RETRY_RATIO = 1 / 3;
+
+/** Looks at what is due this often, in shares of the shortest poll interval. */
+const TICK_RATIO = 1 / 20;
+const TICK_MAX_MS = 1_000;
+const TICK_MIN_MS = 20;
+
+/** Polls of one forge under way at once; the client's own rationing is the finer one. */
+const UNDER_WAY_MAX = 8;
+
+/** Entries of a list of collaborators in one request, at the forges that we know. */
+const PAGE_COUNT = 100;
+
+export class Watches {
+  readonly #options: WatchesOptions;
+  readonly #watches = new Map<string, Set<Watch>>();
+  readonly #all = new Set<Watch>();
+  readonly #polls = new Map<string, Poll>();
+  /** Watched (account, repository) pairs of each repository. */
+  readonly #pairCounts = new Map<string, number>();
+  readonly #stop = new AbortController();
+  readonly #stopListening: () => void;
+  #loop: Promise<void> | undefined;
+  #lookedAt = 0;
+
+  constructor(options: WatchesOptions) {
+    this.#options = options;
+    this.#stopListening = options.known.onChange((change) => this.#judgeAfter(change));
+  }
+
+  /** As `Access.watch` does. */
+  watch(subject: Subject, onRevoked: (told: string) => void): () => void {
+    const watch: Watch = { subject, onRevoked, judgeAt: 0 };
+    this.#all.add(watch);
+    for (const name of namesOf(subject)) this.#watches.set(name, (this.#watches.get(name) ?? new Set()).add(watch));
+    for (const ground of groundNamesOf(subject)) this.#beginPoll(ground, subject);
+    this.#loop ??= this.#run();
+    // What is refused by now must not wait for the next look, and whoever subscribes is not called back from in here.
+    queueMicrotask(() => this.#judge(watch));
+    return () => this.#end(watch);
+  }
+
+  /** The watched accounts of each watched repository of a forge, and lobbies, once each. */
+  subjects(forge: string): readonly Subject[] {
+    return [...this.#all].map(({ subject }) => subject).filter(({ account }) => account.forge === forge);
+  }
+
+  /** What to ask to learn the roles of those who are watched: the list where it costs less than each by itself. */
+  cheapest(fact: Fact): Fact {
+    if (fact.type !== "role") return fact;
+    const { repository } = fact;
+    const listed = this.#options.known.repositories.find(repository)?.roles;
+    const pageCount = listed?.listVerifiedAt === undefined ? Infinity : Math.ceil(listed.listedCount / PAGE_COUNT);
+    const pairCount = this.#pairCounts.get(idOfRef(repository)) ?? 0;
+    return pairCount > Math.max(1, pageCount) ? { type: "roles", repository } : fact;
+  }
+
+  async close(): Promise<void> {
+    this.#stopListening();
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  #run(): Promise<void> {
+    const { clock, log } = this.#options;
+    const onFailure = (error: unknown): void => log.error("access.polling-failed", error);
+    return keep(async () => this.#look(), { clock, onFailure }, this.#stop.signal);
+  }
+
+  /** @returns how long until the next look */
+  #look(): number {
+    const now = this.#options.clock.now();
+    // A clock that was set back would put off what is due by its own time.
+    const isBackwards = now < this.#lookedAt;
+    this.#lookedAt = now;
+    for (const watch of [...this.#all]) if (isBackwards || watch.judgeAt <= now) this.#judge(watch);
+    let shortestMs = TICK_MAX_MS / TICK_RATIO;
+    const due: { readonly poll: Poll; readonly verifiedAt: number }[] = [];
+    const counts = new Map<string, number>();
+    for (const poll of this.#polls.values()) {
+      shortestMs = Math.min(shortestMs, poll.freshMs);
+      if (poll.isUnderWay) counts.set(poll.forge, (counts.get(poll.forge) ?? 0) + 1);
+      else if ((isBackwards || poll.notBefore <= now) && this.#isDue(poll, now)) {
+        due.push({ poll, verifiedAt: this.#verifiedAt(poll) ?? 0 });
+      }
+    }
+    for (const { poll } of due.sort((one, other) => one.verifiedAt - other.verifiedAt)) {
+      const count = counts.get(poll.forge) ?? 0;
+      if (count >= UNDER_WAY_MAX) continue;
+      counts.set(poll.forge, count + 1);
+      void this.#poll(poll, now);
+    }
+    return Math.max(TICK_MIN_MS, shortestMs * TICK_RATIO);
+  }
+
+  #isDue(poll: Poll, now: number): boolean {
+    const verifiedAt = this.#verifiedAt(poll);
+    if (verifiedAt === undefined || verifiedAt > now || verifiedAt < this.#doubtedSince(poll)) return true;
+    return ageOf(verifiedAt, now) >= poll.freshMs * poll.dueRatio;
+  }
+
+  #doubtedSince({ fact, ground }: Poll): number {
+    const account = "account" in fact ? fact.account : undefined;
+    const repository = "repository" in fact ? fact.repository : undefined;
+    return this.#options.doubts.since(ground, account, repository);
+  }
+
+  #verifiedAt({ fact }: Poll): number | undefined {
+    const { accounts, repositories } = this.#options.known;
+    switch (fact.type) {
+      case "account":
+        return accounts.find(fact.account)?.facts.stateVerifiedAt;
+      case "keys":
+        return accounts.find(fact.account)?.facts.keysVerifiedAt;
+      case "repository":
+        return repositories.find(fact.repository)?.facts.stateVerifiedAt;
+      case "role":
+        return this.#options.known.role(fact.repository, fact.account)?.verifiedAt;
+      case "roles":
+      case "repositories":
+        return undefined;
+    }
+  }
+
+  async #poll(poll: Poll, now: number): Promise<void> {
+    const { asking, clock, random } = this.#options;
+    poll.isUnderWay = true;
+    const freshFrom = now - poll.freshMs * DUE_RATIO_MIN;
+    try {
+      await asking.ask(this.cheapest(poll.fact), {
+        priority: "live",
+        notBefore: Math.max(freshFrom, this.#doubtedSince(poll)),
+      });
+    } catch {
+      // Counted by whoever asks; what the sessions rest on grows older, which is all that it means here.
+      poll.notBefore = clock.now() + poll.freshMs * RETRY_RATIO;
+    } finally {
+      poll.dueRatio = DUE_RATIO_MIN + (DUE_RATIO_MAX - DUE_RATIO_MIN) * random();
+      poll.isUnderWay = false;
+    }
+  }
+
+  #beginPoll(ground: GroundName, subject: Subject): void {
+    const { asking, random } = this.#options;
+    const fact = factOf(ground, subject);
+    const hasKey = subject.key !== undefined;
+    // An account whose keys are watched and one whose are not are looked at at different intervals.
+    const name = pollNameOf(fact, hasKey);
+    const known = this.#polls.get(name);
+    if (known !== undefined) {
+      known.watchCount += 1;
+      return;
+    }
+    const forge = forgeOfFact(fact);
+    const freshMs = freshMsOf(ground, { hasKey }, asking.forge(forge)?.settings.pollMs ?? TICK_MAX_MS);
+    const dueRatio = DUE_RATIO_MIN + (DUE_RATIO_MAX - DUE_RATIO_MIN) * random();
+    this.#polls.set(name, { fact, ground, forge, freshMs, watchCount: 1, dueRatio, notBefore: 0, isUnderWay: false });
+    if (fact.type === "role") this.#countPair(fact.repository, 1);
+  }
+
+  #endPoll(ground: GroundName, subject: Subject): void {
+    const fact = factOf(ground, subject);
+    const name = pollNameOf(fact, subject.key !== undefined);
+    const poll = this.#polls.get(name);
+    if (poll === undefined) return;
+    poll.watchCount -= 1;
+    if (poll.watchCount > 0) return;
+    this.#polls.delete(name);
+    if (fact.type === "role") this.#countPair(fact.repository, -1);
+  }
+
+  #countPair(repository: ForgeRef, by: number): void {
+    const name = idOfRef(repository);
+    const count = (this.#pairCounts.get(name) ?? 0) + by;
+    if (count === 0) this.#pairCounts.delete(name);
+    else this.#pairCounts.set(name, count);
+  }
+
+  #judgeAfter(change: Change): void {
+    switch (change.type) {
+      case "account":
+        this.#judgeAll(this.#watches.get(accountName(change.account)));
+        return;
+      case "repository":
+      case "roles":
+        this.#judgeAll(this.#watches.get(repositoryName(change.repository)));
+        return;
+      case "role": {
+        const ofAccount = this.#watches.get(accountName(change.account));
+        const ofRepository = this.#watches.get(repositoryName(change.repository));
+        this.#judgeAll(ofRepository && ofAccount?.intersection(ofRepository));
+        return;
+      }
+      case "shared":
+        return; // told for each account by itself
+    }
+  }
+
+  #judgeAll(watches: ReadonlySet<Watch> | undefined): void {
+    for (const watch of [...(watches ?? [])]) this.#judge(watch);
+  }
+
+  #judge(watch: Watch): void {
+    if (!this.#all.has(watch)) return;
+    const { decision, holdsUntil } = this.#options.deciding.verdict(watch.subject);
+    if (decision.allowed) {
+      watch.judgeAt = holdsUntil + 1;
+      return;
+    }
+    this.#end(watch);
+    try {
+      watch.onRevoked(decision.told);
+    } catch (error) {
+      this.#options.log.error("access.revoking-failed", error);
+    }
+  }
+
+  #end(watch: Watch): void {
+    if (!this.#all.delete(watch)) return;
+    const { subject } = watch;
+    for (const name of namesOf(subject)) {
+      const watches = this.#watches.get(name);
+      watches?.delete(watch);
+      if (watches?.size === 0) this.#watches.delete(name);
+    }
+    for (const ground of groundNamesOf(subject)) this.#endPoll(ground, subject);
+  }
+}
+
+function groundNamesOf({ key, repository }: Subject): GroundName[] {
+  return [
+    "account",
+    ...(key === undefined ? [] : (["keys"] as const)),
+    ...(repository === undefined ? [] : (["repository", "role"] as const)),
+  ];
+}
+
+function pollNameOf(fact: Fact, hasKey: boolean): string {
+  return fact.type === "account" ? `${nameOfFact(fact)} ${String(hasKey)}` : nameOfFact(fact);
+}
+
+/** What a change is of that may end a session. */
+function namesOf({ account, repository }: Subject): string[] {
+  return [accountName(account), ...(repository === undefined ? [] : [repositoryName(repository)])];
+}
+
+function accountName(account: ForgeRef): string {
+  return `account ${idOfRef(account)}`;
+}
+
+function repositoryName(repository: ForgeRef): string {
+  return `repository ${idOfRef(repository)}`;
+}
