@@ -64,7 +64,7 @@ export class PageReader {
     let at = url;
     let askedAt: number | undefined;
     for (let count = 0; count <= REDIRECTIONS_MAX; count += 1) {
-      const kept = await this.#kept(at, shape);
+      const kept = ask.isUnconditional === true ? undefined : await this.#kept(at, shape);
       const etag = kept !== undefined && !mayHaveGrown(at, kept, shape) ? kept.answer.etag : undefined;
       const sent = await this.#sender.send(
         { method: "GET", url: at, headers: etag === undefined ? {} : { "if-none-match": etag } },

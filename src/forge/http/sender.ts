@@ -16,6 +16,8 @@ import { isAbsent, type Verdict, verdictOf, wordReply } from "./verdict.ts";
 export interface HttpAsk extends Ask {
   /** What the forge counts budgets by, where it is not one for all: the number of an installation. */
   readonly lane?: string;
+  /** Asks for the answer anew, with its headers. */
+  readonly isUnconditional?: boolean;
 }
 
 /** Headers that authorize a request. */

@@ -1,0 +1,128 @@
+/**
+ * Who has which role in a repository. Used by `github.ts`.
+ *
+ * @module
+ */
+import { z } from "zod";
+import { Fault } from "../../base/fault.ts";
+import type { Collaborator as Entry, ForgeRepository, ForgeRole } from "../../wire/forge.ts";
+import type { AccountName, Answer, Ask } from "../forge-client.ts";
+import type { HttpAnswer } from "../http/forge-http.ts";
+import { pathOf } from "../http/path.ts";
+import type { Accounts } from "./accounts.ts";
+import { type Credential, isSameName } from "./credential.ts";
+import type { Place, Repositories } from "./repositories.ts";
+import { type GivenRole, roleOf } from "./role-of.ts";
+import { Collaborator, Permission } from "./shapes.ts";
+
+export class Roles {
+  readonly #credential: Credential;
+  readonly #repositories: Repositories;
+  readonly #accounts: Accounts;
+
+  constructor(credential: Credential, repositories: Repositories, accounts: Accounts) {
+    this.#credential = credential;
+    this.#repositories = repositories;
+    this.#accounts = accounts;
+  }
+
+  async list(repository: ForgeRepository, ask: Ask): Promise<Answer<readonly Entry[] | undefined>> {
+    const answer = await this.#at(repository, ask, (place) => this.#listAt(place, ask));
+    const { askedAt, source } = answer;
+    if (answer.status === "ok") return { value: answer.value.map((raw) => entryOf(raw, source)), askedAt, source };
+    const { value: now } = await this.#repositories.read(repository, ask);
+    if (now === undefined) return { value: undefined, askedAt, source };
+    throw new Fault("forge.refused", `Cannot ask ${source}: the repository is shown to us, its collaborators are not`);
+  }
+
+  /**
+   * One account's role. The name in the path may be somebody else's by now, so the answer counts only with the right
+   * number; and since `read` is answered for everybody on a public repository, it counts only for a collaborator.
+   */
+  async read(repository: ForgeRepository, account: AccountName, ask: Ask): Promise<Answer<ForgeRole>> {
+    return await this.#read(repository, account, ask, true);
+  }
+
+  async #read(
+    repository: ForgeRepository,
+    account: AccountName,
+    ask: Ask,
+    mayBeRenamed: boolean,
+  ): Promise<Answer<ForgeRole>> {
+    const answer = await this.#at(repository, ask, (place) => this.#permissionAt(place, account.login, ask));
+    const { askedAt, source } = answer;
+    const isThem = answer.status === "ok" && String(answer.value.user?.id) === account.id;
+    if (!isThem && mayBeRenamed) return await this.#readRenamed(repository, account, ask, answer);
+    if (!isThem) return { value: "none", askedAt, source };
+    const role = known(roleOf({ ...answer.value, permissions: answer.value.user?.permissions }), source);
+    if (role !== "read") return { value: role, askedAt, source };
+    const member = await this.#at(repository, ask, (place) => this.#membershipAt(place, account.login, ask));
+    return { value: member.status === "ok" ? "read" : "none", askedAt, source: `${source}, ${member.source}` };
+  }
+
+  /** Nobody, or somebody else, has the name that we know: asks again by the one that the account has now. */
+  async #readRenamed(
+    repository: ForgeRepository,
+    account: AccountName,
+    ask: Ask,
+    { askedAt, source }: { readonly askedAt: number; readonly source: string },
+  ): Promise<Answer<ForgeRole>> {
+    const now = await this.#accounts.read(account.id, ask);
+    const sources = `${source}, ${now.source}`;
+    // Asked by the right name, and answered with nobody or with another number: that name has no right.
+    if (now.value === undefined || isSameName(now.value.login, account.login)) {
+      return { value: "none", askedAt, source: sources };
+    }
+    const answer = await this.#read(repository, { id: account.id, login: now.value.login }, ask, false);
+    return { value: answer.value, askedAt, source: `${sources}, ${answer.source}` };
+  }
+
+  /**
+   * Asks about a repository by its name, while making sure that the name is still its own; if not, asks again by the
+   * one that is.
+   */
+  async #at<Value>(
+    repository: ForgeRepository,
+    ask: Ask,
+    question: (place: Place) => Promise<HttpAnswer<Value>>,
+  ): Promise<HttpAnswer<Value>> {
+    const asked = question(repository);
+    asked.catch(() => undefined); // what is answered to a name that is another's by now does not matter
+    const { value: place, askedAt, source } = await this.#repositories.place(repository, ask);
+    if (place === undefined) return { status: "absent", askedAt, source, url: "" };
+    return await (isSamePlace(place, repository) ? asked : question(place));
+  }
+
+  async #listAt({ owner, name }: Place, ask: Ask) {
+    const path = pathOf`/repos/${owner}/${name}/collaborators?affiliation=all&per_page=100`;
+    const way = await this.#credential.wayTo(owner, ask);
+    if (way.status === "absent") return { ...way, url: "" };
+    return await this.#credential.http.list(path, Collaborator, way.ask);
+  }
+
+  async #permissionAt({ owner, name }: Place, login: string, ask: Ask) {
+    const way = await this.#credential.wayTo(owner, ask);
+    if (way.status === "absent") return { ...way, url: "" };
+    const path = pathOf`/repos/${owner}/${name}/collaborators/${login}/permission`;
+    return await this.#credential.http.get(path, Permission, way.ask);
+  }
+
+  async #membershipAt({ owner, name }: Place, login: string, ask: Ask) {
+    const way = await this.#credential.wayTo(owner, ask);
+    if (way.status === "absent") return { ...way, url: "" };
+    return await this.#credential.http.get(pathOf`/repos/${owner}/${name}/collaborators/${login}`, z.null(), way.ask);
+  }
+}
+
+function isSamePlace(one: Place, other: Place): boolean {
+  return isSameName(one.owner, other.owner) && isSameName(one.name, other.name);
+}
+
+function entryOf(raw: GivenRole & { readonly id: number; readonly login: string }, source: string): Entry {
+  return { id: String(raw.id), login: raw.login, role: known(roleOf(raw), source) };
+}
+
+function known(role: ForgeRole | undefined, source: string): ForgeRole {
+  if (role !== undefined) return role;
+  throw new Fault("forge.unreached", `Cannot ask ${source}: the answer names a role and not what it may do`);
+}
