@@ -9,7 +9,6 @@ import type { Clock } from "../../base/clock.ts";
 import { Fault } from "../../base/fault.ts";
 import type { Access } from "../../forge/access/access.ts";
 import type { Directory } from "../../forge/directory.ts";
-import type { ForgeRef } from "../../wire/forge.ts";
 import type { Person } from "../../wire/person.ts";
 import type { Repository } from "../../wire/repository.ts";
 import type { Settings } from "../../wire/settings.ts";
@@ -52,14 +51,4 @@ export function keysOf(
     const whose = directory.whose(key);
     return whose?.type === "person" && whose.person.id === person.id;
   });
-}
-
-/** The accounts that the list of a repository names; all that are known when it cannot be had, for `judge` to look at. */
-export async function candidatesFor(repository: ForgeRef, access: Access, signal: AbortSignal): Promise<ForgeRef[]> {
-  try {
-    return [...(await access.listAllowed(repository, signal)).accounts];
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    return [...access.accounts()].filter(({ forge }) => forge === repository.forge);
-  }
 }

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { Fault } from "../../base/fault.ts";
 import type { Decision } from "../../forge/access/access.ts";
 import { mayOpenEnvironment } from "../../policy/grants.ts";
 import { fingerprintOf } from "../../ssh/public-keys.ts";
@@ -20,7 +21,8 @@ import { listAccess } from "./list-access.ts";
 import type { ControlHandlers } from "./open-control.ts";
 
 /** Makes what answers. */
-export function makeAccessBook(options: AccessBookOptions): ControlHandlers {
+export function makeAccessBook(given: AccessBookOptions): ControlHandlers {
+  const options = { ...given, readKeys: lastGood(given.readKeys) };
   return {
     "/access/explain": async (asked, signal) => {
       const person = findPerson(asked.person, options);
@@ -29,6 +31,19 @@ export function makeAccessBook(options: AccessBookOptions): ControlHandlers {
     },
     "/access/list": (asked, signal) => listAccess(asked, options, signal),
     "/authorized-keys": ({ user }, signal) => allowedKeysOf(user, options, signal),
+  };
+}
+
+/** While a key file cannot be read, the keys read before hold, as they do in the directory. */
+function lastGood(readKeys: AccessBookOptions["readKeys"]): AccessBookOptions["readKeys"] {
+  let last: ReadonlyMap<string, string> | undefined;
+  return async () => {
+    try {
+      last = await readKeys();
+    } catch (error) {
+      if (last === undefined || !(error instanceof Fault)) throw error;
+    }
+    return last;
   };
 }
 

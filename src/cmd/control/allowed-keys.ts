@@ -15,11 +15,8 @@ import type { AuthorizedKeysAnswer } from "../../wire/control.ts";
 import { type ForgeRef, idOfRef } from "../../wire/forge.ts";
 import type { Person } from "../../wire/person.ts";
 import type { Repository } from "../../wire/repository.ts";
-import { type AccessBookOptions, candidatesFor, keysOf, nameOf, need } from "./access-book-options.ts";
+import { type AccessBookOptions, keysOf, nameOf, need } from "./access-book-options.ts";
 import { findRepository } from "./find-named.ts";
-
-/** Accounts whose keys are asked for again at one time; where there are more they take turns (guess). */
-const ASKED_MAX = 50;
 
 /** Polls that a key is taken for beyond what is known: until the next look, which may be late. */
 const SPARE_POLLS = 3;
@@ -71,40 +68,19 @@ async function allowedPeople(
   signal: AbortSignal,
 ): Promise<Person[]> {
   const { access, directory, settings } = options;
-  const granted = settings.people.flatMap(({ id, name }) => {
-    const isGranted = repository.forge === undefined && mayOpenEnvironment({ name }, repository.name, settings.grants);
-    const person = isGranted ? directory.find(id) : undefined;
-    return person === undefined ? [] : [person];
-  });
-  const accounts =
-    repository.forge === undefined
-      ? granted.flatMap(({ account }) => (account === undefined ? [] : [account]))
-      : await candidatesFor(repository.forge, need(access), signal);
-  if (access !== undefined) await askForKeys({ accounts, repository }, access, options, signal);
-  if (repository.forge === undefined) return granted;
-  const people = accounts.map((account) => directory.find(idOfRef(account)));
-  return [...new Map(people.flatMap((person) => (person === undefined ? [] : [[person.id, person]]))).values()];
-}
-
-/** Has the keys of the accounts asked for again that were verified longest ago. Waits as long as one login does. */
-async function askForKeys(
-  { accounts, repository }: { readonly accounts: readonly ForgeRef[]; readonly repository: Repository },
-  access: Access,
-  { settings, clock }: AccessBookOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  const known = accounts.flatMap((account) => access.account(account) ?? []);
-  const due = known
-    .filter(({ forge, keysVerifiedAt = -Infinity }) => {
-      const pollMs = settings.forges.find(({ name }) => name === forge)?.pollMs ?? 0;
-      return clock.now() - keysVerifiedAt > pollMs;
-    })
-    .toSorted((one, other) => (one.keysVerifiedAt ?? 0) - (other.keysVerifiedAt ?? 0))
-    .slice(0, ASKED_MAX);
-  const at = repository.forge === undefined ? {} : { repository: repository.forge };
+  if (repository.forge !== undefined) {
+    const { accounts } = await need(access).listAllowed(repository.forge, signal);
+    return accounts.flatMap((account) => directory.find(idOfRef(account)) ?? []);
+  }
+  const granted = settings.people.filter((person) => mayOpenEnvironment(person, repository.name, settings.grants));
+  const people = granted.flatMap(({ id }) => directory.find(id) ?? []);
   await Promise.all(
-    due.map(({ forge, id, keys: [key = ""] }) => access.decide({ account: { forge, id }, key, ...at }, signal)),
+    people.map(async ({ account }) => {
+      const [key = ""] = account === undefined ? [] : (access?.account(account)?.keys ?? []);
+      if (account !== undefined) await access?.decide({ account, key }, signal);
+    }),
   );
+  return people;
 }
 
 interface Judged {

@@ -13,7 +13,7 @@ import type { AccessRow, Asked } from "../../wire/control.ts";
 import { idOfRef } from "../../wire/forge.ts";
 import type { Person } from "../../wire/person.ts";
 import type { Repository } from "../../wire/repository.ts";
-import { type AccessBookOptions, candidatesFor, keysOf, nameOf } from "./access-book-options.ts";
+import { type AccessBookOptions, keysOf, nameOf } from "./access-book-options.ts";
 import { findPerson, findRepository } from "./find-named.ts";
 
 /** Pairs of people and repositories that one listing looks at; some 4 µs each (guess). */
@@ -66,7 +66,7 @@ async function peopleFor(
       ? []
       : asked === undefined
         ? [...access.accounts()]
-        : await candidatesFor(asked, access, signal);
+        : (await access.listAllowed(asked, signal)).accounts;
   // Somebody of the settings who has an account is one person.
   const people = [...listed, ...accounts.map((account) => idOfRef(account))].map((id) => directory.find(id));
   return [...new Map(people.flatMap((person) => (person === undefined ? [] : [[person.id, person]]))).values()];
