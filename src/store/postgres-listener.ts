@@ -21,7 +21,7 @@ const BEAT_TIMEOUT_MS = 500;
 
 /** Waits before connecting again: the first, which each failure doubles, and the longest (guesses). */
 const AGAIN_AFTER_MS = 100;
-const AGAIN_AFTER_MS_MAX = 5_000;
+const AGAIN_AFTER_MS_MAX = 1_000;
 
 /** How long an orderly end may take. */
 const END_MS = 500;
