@@ -14,7 +14,7 @@ interface Alarm {
 
 /** Starts at `startAt` (epoch ms) and moves by `advance()` alone. */
 export class HandClock implements Clock {
-  readonly #startAt: number;
+  #startAt: number;
   #elapsedMs = 0;
   /** In the order they were set, which is the order they ring in when due at the same time. */
   readonly #alarms = new Set<Alarm>();
@@ -74,6 +74,11 @@ export class HandClock implements Clock {
       next.ring();
     }
     this.#elapsedMs = untilMs;
+  }
+
+  /** Sets `now()` back, as an operator does with a clock that was wrong. No time passes. */
+  setBack(ms: number): void {
+    this.#startAt -= ms;
   }
 
   #firstBy(untilMs: number): Alarm | undefined {

@@ -108,7 +108,7 @@ export class Discovering {
   async #look(repository: ForgeRef, forge: AskedForge): Promise<void> {
     const { known, doubts, asking, clock } = this.#options;
     const wanted = known.repositories.find(repository);
-    if (wanted === undefined || wanted.facts.state !== "connected") return;
+    if (wanted?.facts.state !== "connected") return;
     const { minimumRole } = forge.settings;
     const list: Fact = { type: "roles", repository };
     const notBefore = Math.max(clock.now() - LOOK_EVERY_MS, doubts.since("role", undefined, repository));

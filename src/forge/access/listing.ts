@@ -76,7 +76,8 @@ export async function listAllowed(
   );
   const accounts = members
     .filter(({ account }) => account.facts.state === "active")
-    .map(({ account: { facts }, role }) => ({ ...facts, keys: keysOf(facts, settings, options), role }));
+    .map(({ account: { facts }, role }) => ({ ...facts, keys: keysOf(facts, settings, options), role }))
+    .sort((one, other) => (one.login < other.login ? -1 : 1));
   const isStale = isDue(verifiedAt) || accounts.some(({ keysVerifiedAt }) => isDue(keysVerifiedAt));
   return { verifiedAt, isStale, accounts };
 }

@@ -20,6 +20,13 @@ export interface SavingOptions {
   readonly renewMs: (forge: string) => number;
 }
 
+interface Learned {
+  readonly taken: Taken;
+  readonly verifiedAt: number;
+  /** Name of a list that says the same, if it was written. */
+  readonly within?: string;
+}
+
 export class Saving {
   readonly #options: SavingOptions;
   /** When what the store has was verified, by the name of the fact. */
@@ -65,7 +72,8 @@ export class Saving {
   role(repository: ForgeRef, role: RoleFact, taken: Taken): void {
     const account = { forge: repository.forge, id: role.accountId };
     const name = `role ${idOfRef(repository)} ${idOfRef(account)}`;
-    if (!this.#isWorth(repository, name, { taken, verifiedAt: role.verifiedAt })) return;
+    const learned = { taken, verifiedAt: role.verifiedAt, within: `roles ${idOfRef(repository)}` };
+    if (!this.#isWorth(repository, name, learned)) return;
     this.#keep(
       name,
       this.#after(repository, [account], () => this.#options.store.saveRole(repository, role)),
@@ -77,13 +85,9 @@ export class Saving {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay.values());
   }
 
-  #isWorth(
-    { forge }: ForgeRef,
-    name: string,
-    { taken, verifiedAt }: { readonly taken: Taken; readonly verifiedAt: number },
-  ): boolean {
+  #isWorth({ forge }: ForgeRef, name: string, { taken, verifiedAt, within }: Learned): boolean {
     if (taken === "late") return false;
-    const savedAt = this.#savedAt.get(name);
+    const savedAt = this.#savedAt.get(name) ?? this.#savedAt.get(within ?? "");
     const age = savedAt === undefined ? Infinity : Math.abs(verifiedAt - savedAt);
     if (taken === "same" && age < this.#options.renewMs(forge)) return false;
     this.#savedAt.set(name, verifiedAt);

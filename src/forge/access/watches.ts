@@ -87,7 +87,7 @@ export class Watches {
 
   /** As `Access.watch` does. */
   watch(subject: Subject, onRevoked: (told: string) => void): () => void {
-    const watch: Watch = { subject, onRevoked, judgeAt: 0 };
+    const watch: Watch = { subject, onRevoked, judgeAt: Infinity };
     this.#all.add(watch);
     for (const name of namesOf(subject)) this.#watches.set(name, (this.#watches.get(name) ?? new Set()).add(watch));
     for (const ground of groundNamesOf(subject)) this.#beginPoll(ground, subject);
