@@ -336,8 +336,9 @@ test.each(CALLS)("%s() rejects with forge.unreached, whatever is wrong with GitL
     { type: "status", status: 500, body: "json" },
     { type: "status", status: 502, body: "html" },
   ] as const) {
-    await using _ongoing = await server.http.trouble(trouble);
+    await using ongoing = await server.http.trouble(trouble);
     await expect(call(client, known)).rejects.toMatchObject({ code: "forge.unreached" });
+    expect(ongoing.hitCount > 0 || trouble.type === "refuse").toBe(true);
   }
   await expect(call(client, known)).resolves.toMatchObject({ askedAt: expect.any(Number) as number });
 });
@@ -359,11 +360,12 @@ test("a list whose later page fails is no list", async () => {
   const { world, server, shop, client } = await stage();
   for (let count = 0; count < 210; count += 1) world.setMember(shop, world.addUser(`dev${count}`), 30);
   const known = await shopOf({ client, shop });
-  await using _ongoing = await server.http.trouble(
+  await using ongoing = await server.http.trouble(
     { type: "status", status: 500, body: "json" },
     { template: "/projects/:id/members/all", page: 3 },
   );
   await expect(client.listCollaborators(known, ask())).rejects.toMatchObject({ code: "forge.unreached" });
+  expect(ongoing.hitCount).toBe(1);
 });
 
 test("requests are held back when GitLab's limit is spent, and budget tells what is left", async () => {

@@ -199,7 +199,7 @@ export class GitlabAnswers {
     const found = [...world.groups.values()].find(
       (group) => String(group.id) === id || world.fullPathOf(group).toLowerCase() === id.toLowerCase(),
     );
-    if (found === undefined || found.visibility !== "private" || asker.isAdmin) return found;
+    if (found?.visibility !== "private" || asker.isAdmin) return found;
     return membersOfGroup(world, found.id).some(({ userId }) => userId === asker.id) ? found : undefined;
   }
 
