@@ -20,6 +20,8 @@ test.each([
     { name: "slip serve", args: [], options: { settings: "a.yaml", "drain-ms": "5" } },
   ],
   [["hostkey", "rotate", "--json"], { name: "slip hostkey rotate", args: [], options: { json: true } }],
+  [["access", "explain", "a", "b"], { name: "slip access explain", args: ["a", "b"], options: {} }],
+  [["authorized-keys", "--user", "a"], { name: "slip authorized-keys", args: [], options: { user: "a" } }],
   [[], { name: "slip help", args: [], options: {} }],
   [["--help"], { name: "slip help", args: [], options: {} }],
   [["audit", "verify", "--help"], { name: "slip help", args: ["audit", "verify"], options: {} }],
@@ -31,8 +33,9 @@ test.each([
 test.each([
   [["sevre"], 'there is no command "sevre"; did you mean "slip serve"?'],
   [["hostkey"], 'there is no command "hostkey"'],
-  [["check", "now"], "usage: slip check [--settings <file>]"],
-  [["check", "--bogus"], "Unknown option '--bogus'; usage: slip check [--settings <file>]"],
+  [["check", "now"], "usage: slip check [--settings <file>] [--online] [--json]"],
+  [["check", "--bogus"], "Unknown option '--bogus'; usage: slip check [--settings <file>] [--online] [--json]"],
+  [["access", "explain", "ada"], "usage: slip access explain <person> <repository> [--json]"],
 ])("readInvocation() refuses %j", (words, told) => {
   expect(refusalOf(words)).toContain(told);
 });

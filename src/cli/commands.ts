@@ -45,8 +45,48 @@ export const commandSpecs = [
     name: "slip check",
     args: [],
     summary: "check the settings file whole and print every complaint",
-    options: { settings: SETTINGS },
-    examples: ["slip check --settings slipway.yaml"],
+    options: {
+      settings: SETTINGS,
+      online: {
+        type: "boolean",
+        summary: "read the secrets too, try each forge's credential, and say what it may not do by the exact names",
+      },
+      json: JSON_OPTION,
+    },
+    examples: ["slip check --settings slipway.yaml", "slip check --online"],
+  },
+  {
+    name: "slip access explain",
+    args: ["person", "repository"],
+    summary: "say whether somebody may use a repository: by which route, when last verified, from which answer",
+    options: { json: JSON_OPTION },
+    examples: ["slip access explain ada acme/shop", "slip access explain github/ada shop --json"],
+  },
+  {
+    name: "slip access list",
+    args: [],
+    summary: "list who may use what; one repository's list is verified now",
+    options: {
+      repository: { type: "string", value: "name", summary: "of this one: name, owner/name, or id" },
+      person: { type: "string", value: "name", summary: "for this one: login, forge/login, or id" },
+      json: JSON_OPTION,
+    },
+    examples: ["slip access list --repository acme/shop", "slip access list --person ada"],
+  },
+  {
+    name: "slip authorized-keys",
+    args: [],
+    summary: "print the keys that a stock OpenSSH server is to let in as a Unix user, for its AuthorizedKeysCommand",
+    options: {
+      user: { type: "string", value: "name", summary: "a user under authorizedKeys in the settings; must be there" },
+      folder: {
+        type: "string",
+        value: "path",
+        summary: "write the file of that name here instead, whole or not at all; empty when nobody is left",
+      },
+      json: JSON_OPTION,
+    },
+    examples: ["slip authorized-keys --user shop", "slip authorized-keys --user shop --folder /etc/ssh/slipway"],
   },
   {
     name: "slip hostkey list",

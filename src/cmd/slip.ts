@@ -9,8 +9,8 @@ import { makeLog, type LogLevel } from "../base/log.ts";
 import { Fault } from "../base/fault.ts";
 import type { Invocation } from "../base/command-line.ts";
 import { helpText, readInvocation } from "../cli/commands.ts";
-import { openDirectory } from "../forge/directory.ts";
-import { dirname } from "node:path";
+import { explainAccess, listAccess, printAuthorizedKeys } from "./access-commands.ts";
+import { checkSettingsFile } from "./check-command.ts";
 import { listHostKeys, rotateHostKeys, verifyAuditLog } from "./key-commands.ts";
 import { reportFault, untilStopped } from "./process.ts";
 import { openService } from "./service.ts";
@@ -30,7 +30,13 @@ async function run(words: readonly string[]): Promise<void> {
     case "slip serve":
       return serve(call);
     case "slip check":
-      return check(call);
+      return checkSettingsFile(settingsPath(call), call, { env: process.env, print });
+    case "slip access explain":
+      return explainAccess(state, call, print);
+    case "slip access list":
+      return listAccess(state, call, print);
+    case "slip authorized-keys":
+      return printAuthorizedKeys(state, call, print);
     case "slip hostkey list":
       listHostKeys(state, call, print);
       return;
@@ -63,12 +69,6 @@ async function serve(call: Invocation): Promise<void> {
   const signal = await stopped;
   log.info("service.stopping", { signal, drainMs });
   await service.close(drainMs);
-}
-
-async function check(call: Invocation): Promise<void> {
-  const { settings, path } = readSettings(settingsPath(call));
-  await openDirectory({ settings, folder: dirname(path) });
-  print(`${path} is sound: ${settings.people.length} people, ${settings.repositories.length} repositories`);
 }
 
 function settingsPath(call: Invocation): string {

@@ -14,6 +14,8 @@ export interface StateFolder {
   readonly auditLog: string;
   readonly hostKeys: string;
   readonly gatewayKey: string;
+  /** Where a running service answers the commands of `slip`. */
+  readonly control: string;
   /** The name of this machine's environments in a database that several services share. */
   readonly clusterId: string;
 }
@@ -30,6 +32,7 @@ export function stateFolder(
     auditLog: join(path, "audit.jsonl"),
     hostKeys: join(path, "hostkeys"),
     gatewayKey: join(path, "gateway-key.pem"),
+    control: join(path, "control.sock"),
     clusterId: join(path, "cluster-id"),
   };
 }

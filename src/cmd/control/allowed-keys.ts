@@ -8,7 +8,7 @@
  */
 import { Fault } from "../../base/fault.ts";
 import { meantBy } from "../../base/nearest.ts";
-import type { Access, Decision } from "../../forge/access/access.ts";
+import type { Decision } from "../../forge/access/access.ts";
 import { type AllowedKey, authorizedKeysLines } from "../../policy/authorized-keys-lines.ts";
 import { mayOpenEnvironment } from "../../policy/grants.ts";
 import type { AuthorizedKeysAnswer } from "../../wire/control.ts";
