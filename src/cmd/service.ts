@@ -11,13 +11,14 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { untilFirst } from "../base/until-first.ts";
 import { makeEnvironments, type Environments } from "../controller/environments.ts";
+import type { ForgeHealth } from "../forge/access/access.ts";
 import { type Directory, openDirectory } from "../forge/directory.ts";
 import { openMirrors } from "../forge/mirrors.ts";
 import { openAudit, type AuditLog } from "../gateway/audit/audit-log.ts";
 import { openHttp } from "../gateway/http.ts";
 import { openListener, type Listener } from "../gateway/listener.ts";
 import { makeLobby } from "../gateway/lobby/lobby.ts";
-import { Metrics } from "../gateway/metrics.ts";
+import { type Gauge, Metrics } from "../gateway/metrics.ts";
 import { makeNewcomers } from "../gateway/newcomers.ts";
 import { Sessions } from "../gateway/sessions.ts";
 import { openSandbox } from "../runtime/sandbox/open-sandbox.ts";
@@ -29,6 +30,8 @@ import type { Settings } from "../wire/settings.ts";
 import { gitEnvOf } from "./process.ts";
 import { readSecrets, type Secrets } from "./secrets.ts";
 import type { ReadSettings } from "./settings-file.ts";
+import { openAccessServices } from "./access-services.ts";
+import { type Forges, openForges } from "./forges.ts";
 import { ensureClusterId, type StateFolder } from "./state-folder.ts";
 
 export interface ServiceOptions {
@@ -44,6 +47,7 @@ export interface Service {
   /** Where SSH is listened for, ports filled in. */
   readonly ssh: readonly ListenAddress[];
   readonly httpPort: number | undefined;
+  readonly webhooksPort: number | undefined;
   /** What this machine cannot do, one sentence each. */
   readonly lacks: readonly string[];
   /** The host keys that prove who we are, as lines of `known_hosts` without the host. */
@@ -76,7 +80,9 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   await ensureHostKey(state.hostKeys, "ed25519");
   const hostKeys = watchSigningKeys(state.hostKeys, log);
   const gatewayKey = makeSigningKey(await openGatewayKey(state.gatewayKey));
-  const directory = await openDirectory({ settings, folder });
+  const forges = parts.use(await openForges({ settings, secrets, store, clock, log }));
+  const access = forges === undefined ? {} : { access: forges.access };
+  const directory = await openDirectory({ settings, folder, ...access });
   const stop = new AbortController();
   parts.defer(() => {
     stop.abort();
@@ -84,6 +90,10 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const mirrors = await openMirrors({
     ...{ stateDir: state.path, repositories: settings.repositories, clock, log },
     folder,
+    find: (id) => {
+      const repository = directory.repository(id);
+      return repository === undefined ? undefined : forges?.mirrorSourceOf(repository);
+    },
     env: gitEnvOf(options.env),
   });
   parts.defer(() => mirrors.close());
@@ -99,14 +109,21 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   });
   parts.defer(() => environments.close());
   await environments.adopt();
-  const gateway = await openGateway(options, { audit, hostKeys, gatewayKey, directory, environments });
+  const forge = forges === undefined ? {} : { forges };
+  const gateway = await openGateway(options, { audit, hostKeys, gatewayKey, directory, environments, ...forge });
   parts.defer(() => gateway.close());
+  const services = await openAccessServices({
+    ...{ settings, folder, directory, clock, log, ...forge },
+    controlPath: state.control,
+  });
+  parts.use(services);
   await audit.append({ type: "service.started", pid: process.pid });
   makeRsaKeyLater(options, stop.signal);
   const owned = parts.move();
   return {
     ssh: gateway.listener.addresses,
     httpPort: gateway.httpPort,
+    webhooksPort: services.webhooks?.port,
     lacks: runtime.lacks,
     hostKeyLines: hostKeys().map((key) => lineOf(key, "slipway")),
     reloadKeys: async () => {
@@ -128,6 +145,7 @@ interface GatewayParts {
   readonly gatewayKey: SigningKey;
   readonly directory: Directory;
   readonly environments: Environments;
+  readonly forges?: Forges;
 }
 
 interface Gateway {
@@ -145,6 +163,7 @@ async function openGateway(
   const metrics: Metrics = new Metrics({
     slipway_sessions: { help: "Live sessions", read: () => sessions.count },
     slipway_unauthenticated: { help: "Connections that have not proved a key", read: () => listener.strangers.count },
+    ...forgeGauges(parts.forges),
   });
   const { directory } = parts;
   const lobby = makeLobby({ environments: parts.environments, directory, sessions, log });
@@ -198,6 +217,30 @@ function sandboxOptions(options: ServiceOptions, gatewayKey: SigningKey): Parame
     log: options.log,
     // What runs us is a good enough Node for an environment that has none.
     tools: { node: process.execPath },
+  };
+}
+
+/** How well each forge is reached: what an operator is woken for. */
+function forgeGauges(forges: Forges | undefined): Record<string, Gauge> {
+  if (forges === undefined) return {};
+  const gauge = (help: string, read: (health: ForgeHealth) => number | undefined): Gauge => ({
+    help,
+    labelNames: ["forge"],
+    read: () =>
+      forges.access.health().flatMap((health) => {
+        const value = read(health);
+        return value === undefined ? [] : [{ labels: { forge: health.forge }, value }];
+      }),
+  });
+  return {
+    slipway_forge_reached: gauge("1 while the forge answers", ({ isReached }) => Number(isReached)),
+    slipway_forge_answered_timestamp_seconds: gauge(
+      "When the forge last answered, in epoch seconds",
+      ({ reachedAt }) => (reachedAt === undefined ? undefined : reachedAt / 1_000),
+    ),
+    slipway_forge_requests_left: gauge("Requests left until the limit is full again", (of) => of.budgetRemaining),
+    slipway_forge_accounts: gauge("Accounts known", ({ accountCount }) => accountCount),
+    slipway_forge_repositories: gauge("Repositories connected", ({ repositoryCount }) => repositoryCount),
   };
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
+import { Counter, Gauge as PromGauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { FaultCode } from "../base/fault.ts";
 
 /** Channel types and requests that may be a label; anything else a client invents counts as `other`. */
@@ -24,6 +24,14 @@ const LOGIN_BUCKETS = [0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300];
 /** Why a connection was not let further. */
 export type RefusalReason =
   "too-many" | "too-many-from-address" | "made-room" | "backing-off" | "proxy-header" | "draining";
+
+/** A value read at each scrape: one, or one for each set of labels. */
+export interface Gauge {
+  readonly help: string;
+  readonly labelNames?: readonly string[];
+  readonly read: () =>
+    number | readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
+}
 
 export class Metrics {
   readonly registry = new Registry();
@@ -80,15 +88,20 @@ export class Metrics {
   });
 
   /** @param gauges values read at each scrape, by name */
-  constructor(gauges: Readonly<Record<string, { help: string; read: () => number }>>) {
+  constructor(gauges: Readonly<Record<string, Gauge>>) {
     collectDefaultMetrics({ register: this.registry });
-    for (const [name, { help, read }] of Object.entries(gauges)) {
-      new Gauge({
-        name,
-        help,
+    for (const [name, { help, labelNames = [], read }] of Object.entries(gauges)) {
+      new PromGauge({
+        ...{ name, help },
+        labelNames: [...labelNames],
         registers: this.#registers,
         collect() {
-          this.set(read());
+          const now = read();
+          if (typeof now === "number") this.set(now);
+          else {
+            this.reset();
+            for (const { labels, value } of now) this.set(labels, value);
+          }
         },
       });
     }

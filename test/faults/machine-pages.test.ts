@@ -88,6 +88,7 @@ const NAMES = [
   "slipway_protocol_faults_total",
   "slipway_relayed_bytes_total",
   "slipway_sessions",
+  "slipway_sessions_revoked_total",
   "slipway_unauthenticated",
 ];
 

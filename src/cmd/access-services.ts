@@ -1,0 +1,78 @@
+/**
+ * What a running service does about access beside letting people in: webhooks of forges, the control socket, and the
+ * key files of stock OpenSSH servers.
+ *
+ * Opened by `service.ts` last, when there is something to ask.
+ *
+ * @module
+ */
+import type { Clock } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
+import type { Directory } from "../forge/directory.ts";
+import { readKeys } from "../forge/settings-keys.ts";
+import { openWebhooks, type Webhooks } from "../gateway/webhooks.ts";
+import type { Settings } from "../wire/settings.ts";
+import { makeAccessBook } from "./control/access-book.ts";
+import { keepAuthorizedKeys } from "./control/keep-authorized-keys.ts";
+import { openControl } from "./control/open-control.ts";
+import type { Forges } from "./forges.ts";
+
+export interface AccessServices extends AsyncDisposable {
+  /** `undefined` where none are taken. */
+  readonly webhooks: Webhooks | undefined;
+}
+
+export interface AccessServicesOptions {
+  readonly settings: Settings;
+  /** What the paths of key files are relative to: the folder of the settings file. */
+  readonly folder: string;
+  readonly controlPath: string;
+  readonly directory: Directory;
+  /** Absent when none is connected. */
+  readonly forges?: Forges;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Opens them all. @throws {Fault} with what the operator must change */
+export async function openAccessServices(options: AccessServicesOptions): Promise<AccessServices> {
+  const { settings, folder, directory, forges, clock, log } = options;
+  await using parts = new AsyncDisposableStack();
+  const access = forges?.access;
+  const book = makeAccessBook({
+    ...{ settings, directory, clock },
+    readKeys: () => readKeys(settings.people, folder),
+    ...(access === undefined ? {} : { access }),
+  });
+  parts.use(await openControl({ path: options.controlPath, handlers: book, log }));
+  const { authorizedKeys } = settings;
+  if (authorizedKeys?.folder !== undefined) {
+    const kept = keepAuthorizedKeys({
+      folder: authorizedKeys.folder,
+      users: authorizedKeys.users.map(({ user }) => user),
+      list: (user, signal) => book["/authorized-keys"]({ user }, signal),
+      onChanged: (listener) => access?.onChanged(listener) ?? (() => undefined),
+      pollMs: Math.min(...settings.forges.map(({ pollMs }) => pollMs), POLL_MS),
+      ...{ clock, log },
+    });
+    parts.use(kept);
+  }
+  const webhooks = await takeWebhooks(options);
+  parts.use(webhooks);
+  const owned = parts.move();
+  return { webhooks, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Between two looks at the files of keys where no forge says how often to ask (guess). */
+const POLL_MS = 30_000;
+
+async function takeWebhooks({ settings, forges, clock, log }: AccessServicesOptions): Promise<Webhooks | undefined> {
+  const address = settings.listen.webhooks;
+  if (address === null || forges === undefined) return undefined;
+  const { access, clients } = forges;
+  return openWebhooks({
+    ...{ address, clock, log },
+    forges: clients,
+    onHints: (forge, hints) => access.hint(forge, hints),
+  });
+}
