@@ -2,7 +2,7 @@
  * Asks a forge for one fact, and applies the answer to what is known and what is kept.
  *
  * Called by everything in `access/` that wants to know; nothing else asks about people. Whoever wants the same fact at
- * the same time shares one request. An answer that was asked for earlier never overwrites one that was asked for later.
+ * the same time shares one request. Which of two answers counts is for `known.ts` to say.
  *
  * @module
  */
@@ -46,8 +46,6 @@ interface UnderWay {
   readonly priority: Priority;
   readonly done: Promise<undefined>;
   readonly stop: AbortController;
-  /** Whether a request for the same fact that was begun later has been answered. */
-  isOutrun: boolean;
 }
 
 /** How a forge was reached last. */
@@ -101,7 +99,6 @@ export class Asking {
       priority,
       done: begun.promise,
       stop: new AbortController(),
-      isOutrun: false,
     };
     this.#underWay.set(name, [...underWay, own]);
     try {
@@ -142,8 +139,6 @@ export class Asking {
     try {
       const apply = await this.#read(fact, forge, ask);
       this.#reach.set(forgeName, { reachedAt: this.#options.clock.now(), isReached: true });
-      if (own.isOutrun) return;
-      this.#outrun(nameOfFact(fact), own);
       apply();
     } catch (error) {
       // To be rationed or to be shut down says nothing about the forge.
@@ -153,14 +148,6 @@ export class Asking {
       throw error;
     } finally {
       cancel();
-    }
-  }
-
-  /** Two requests of one millisecond have one time: which was later is known here alone. */
-  #outrun(name: string, own: UnderWay): void {
-    for (const one of this.#underWay.get(name) ?? []) {
-      if (one === own) return;
-      one.isOutrun = true;
     }
   }
 

@@ -2,7 +2,8 @@
  * Everything that the forges said, in memory: the latest of each fact, whatever order answers come in.
  *
  * Filled with answers by `asking.ts` and from the store by `changes.ts`; read by all of `access/`. It decides nothing.
- * What was verified later wins; a time in the future, written while a clock was wrong, wins over nothing.
+ * What was verified later wins; a time in the future, written while a clock was wrong, wins over nothing. Of two answers
+ * of one millisecond that differ nobody knows which is later: the stricter one counts until it is asked again.
  *
  * @module
  */
@@ -85,6 +86,7 @@ export class Known {
     const known = this.accounts.find(account) ?? this.accounts.add(strangerOf(account, said.login));
     const { facts } = known;
     if (!this.#isNews(said.verifiedAt, facts.stateVerifiedAt)) return "late";
+    if (said.verifiedAt === facts.stateVerifiedAt && facts.state !== "active") return "late";
     const { login, fullName, email, state, verifiedAt } = said;
     known.stateSource = said.source;
     const isSame =
@@ -97,9 +99,11 @@ export class Known {
     const known = this.accounts.find(account);
     if (known === undefined || !this.#isNews(said.verifiedAt, known.facts.keysVerifiedAt)) return "late";
     const { facts } = known;
-    const isSame = facts.keysVerifiedAt !== undefined && isSameSet(facts.keys, said.keys);
+    const isTie = said.verifiedAt === facts.keysVerifiedAt;
+    const listed = isTie ? said.keys.filter((key) => facts.keys.includes(key)) : said.keys;
+    const isSame = facts.keysVerifiedAt !== undefined && isSameSet(facts.keys, listed);
     known.keysSource = said.source;
-    const keys = isSame ? facts.keys : said.keys;
+    const keys = isSame ? facts.keys : listed;
     this.#setAccount(known, { ...facts, keys, keysVerifiedAt: said.verifiedAt }, isSame);
     return isSame ? "same" : "changed";
   }
@@ -107,6 +111,7 @@ export class Known {
   takeRepository(repository: ForgeRef, said: RepositoryState): Taken {
     const known = this.repositories.find(repository);
     if (known !== undefined && !this.#isNews(said.verifiedAt, known.facts.stateVerifiedAt)) return "late";
+    if (said.verifiedAt === known?.facts.stateVerifiedAt && known.facts.state !== "connected") return "late";
     const { owner, name, cloneUrl, isPrivate, state, verifiedAt } = said;
     const rolesVerifiedAt = known?.facts.rolesVerifiedAt;
     const { forge, id } = repository;
@@ -126,9 +131,7 @@ export class Known {
     if (table === undefined || number === undefined) return "late";
     const before = table.find(number);
     if (before !== undefined && !this.#isNews(said.verifiedAt, before.verifiedAt)) return "late";
-    const isTie = before?.verifiedAt === said.verifiedAt && table.findSingle(number) === undefined;
-    // Two requests of one millisecond disagree: the lesser role is the safe one until it is asked again.
-    if (isTie && !isAtLeast(before.role, said.role)) return "late";
+    if (before?.verifiedAt === said.verifiedAt && !isAtLeast(before.role, said.role)) return "late";
     table.set(number, said);
     if (before?.role === said.role) return "same";
     this.#tell({ type: "role", repository: refOf(repository), account: refOf(account) });

@@ -55,11 +55,6 @@ export class RoleTable {
     return { role: this.#listed(account), verifiedAt: this.#listVerifiedAt, source: this.#listSource };
   }
 
-  /** An answer about this account alone that stands beside the list. */
-  findSingle(account: number): KnownRole | undefined {
-    return this.#single?.get(account);
-  }
-
   /** Those with a role, by number. */
   *entries(): Generator<readonly [account: number, role: ForgeRole]> {
     for (const entry of unpack(this.#packed)) if (this.#single?.has(entry[0]) !== true) yield entry;

@@ -1,0 +1,320 @@
+/**
+ * Any interleaving of logins, webhooks, polls, restarts, changes at the forge and its failures, on two processes with one
+ * store. Held against what the world really was: for each ground of an admission, since when it is lost.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { AccessWorld, never, subjectOf } from "../../../test/fakes/access-world.ts";
+import { makeKey, makeKeyLine } from "../../../test/fakes/fake-forge-client.ts";
+import type { Hint } from "../forge-client.ts";
+import type { Access } from "./access.ts";
+
+const POLL_MS = 10_000;
+const SLOW_MS = 3_000;
+const QUICK_MS = 300;
+/** What waits for the next look at what is due, and what was under way before the forge was quick again. */
+const SLACK_MS = SLOW_MS + 2_000;
+
+const PEOPLE = ["1", "2", "3"] as const;
+const REPOSITORIES = ["10", "11"] as const;
+
+type Person = (typeof PEOPLE)[number];
+type Repository = (typeof REPOSITORIES)[number];
+
+type Step =
+  | { readonly do: "wait"; readonly ms: number }
+  | { readonly do: "role"; readonly person: Person; readonly repository: Repository; readonly isGiven: boolean }
+  | { readonly do: "key" | "state"; readonly person: Person; readonly isGiven: boolean }
+  | { readonly do: "repository"; readonly repository: Repository; readonly isGiven: boolean }
+  | { readonly do: "forge"; readonly is: "quick" | "slow" | "away"; readonly readsAt: "beginning" | "end" }
+  | {
+      readonly do: "hint";
+      readonly process: 0 | 1;
+      readonly type: Hint["type"];
+      readonly person: Person;
+      readonly repository: Repository;
+    }
+  | { readonly do: "login"; readonly process: 0 | 1; readonly person: Person; readonly repository: Repository }
+  | { readonly do: "restart"; readonly process: 0 | 1 };
+
+const person = fc.constantFrom(...PEOPLE);
+const repository = fc.constantFrom(...REPOSITORIES);
+const process = fc.constantFrom(0 as const, 1 as const);
+const isGiven = fc.boolean();
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.integer({ min: 1, max: 15_000 }) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("role" as const), person, repository, isGiven }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constantFrom("key" as const, "state" as const), person, isGiven }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("repository" as const), repository, isGiven }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      do: fc.constant("forge" as const),
+      is: fc.constantFrom("quick" as const, "quick" as const, "slow" as const, "away" as const),
+      readsAt: fc.constantFrom("beginning" as const, "end" as const),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant("hint" as const),
+      process,
+      type: fc.constantFrom<Hint["type"]>("account", "repository", "role", "roles-of", "everything"),
+      person,
+      repository,
+    }),
+  },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant("login" as const), process, person, repository }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const), process }) },
+);
+
+/** A live session, and whom it is of. */
+interface Session {
+  readonly process: 0 | 1;
+  readonly person: Person;
+  readonly repository: Repository;
+}
+
+/** Runs steps against the real thing, and knows what is true. */
+class Trial {
+  readonly world: AccessWorld;
+  readonly graceMs: number;
+  readonly processes: [Access, Access];
+  readonly sessions = new Set<Session>();
+  readonly violations: string[] = [];
+  admittedCount = 0;
+  /** Since when each ground is lost, by its name; those that are not are absent. */
+  readonly #lostAt = new Map<string, number>();
+  /** Losses that a webhook told of and the forge then confirmed. */
+  readonly #confirmed = new Set<string>();
+  #quickSince = 0;
+  #pending: Promise<unknown>[] = [];
+
+  private constructor(world: AccessWorld, processes: [Access, Access]) {
+    this.world = world;
+    this.graceMs = world.settings.graceMs;
+    this.processes = processes;
+  }
+
+  static async begin(graceMs: number): Promise<Trial> {
+    const world = new AccessWorld({ pollMs: POLL_MS, graceMs });
+    for (const id of PEOPLE) world.client.addAccount(id, `p${id}`, [Number(id)]);
+    for (const id of REPOSITORIES) world.client.addRepository(id, `r${id}`, { 1: "write", 2: "write", 3: "admin" });
+    const one = await world.openKnowing();
+    const trial = new Trial(world, [one, await world.open("two")]);
+    trial.#quickSince = world.clock.now();
+    return trial;
+  }
+
+  async take(given: Step): Promise<void> {
+    const { client, clock } = this.world;
+    switch (given.do) {
+      case "wait":
+        await this.wait(given.ms);
+        break;
+      case "role": {
+        const { roles } = client.repository(given.repository);
+        if (given.isGiven) roles.set(given.person, "write");
+        else roles.delete(given.person);
+        this.#mark(`role ${given.person} ${given.repository}`, given.isGiven);
+        break;
+      }
+      case "key":
+        client.account(given.person).keys = given.isGiven ? [makeKeyLine(Number(given.person))] : [];
+        this.#mark(`key ${given.person}`, given.isGiven);
+        break;
+      case "state":
+        client.account(given.person).isSuspended = !given.isGiven;
+        this.#mark(`state ${given.person}`, given.isGiven);
+        break;
+      case "repository":
+        client.repository(given.repository).isArchived = !given.isGiven;
+        this.#mark(`repository ${given.repository}`, given.isGiven);
+        break;
+      case "forge":
+        this.#set(given.is);
+        client.readsAt = given.readsAt;
+        break;
+      case "hint":
+        this.#pending.push(this.#hint(given));
+        break;
+      case "login":
+        this.#pending.push(this.login(given));
+        break;
+      case "restart": {
+        for (const session of [...this.sessions]) if (session.process === given.process) this.sessions.delete(session);
+        // What a process has open is lost with it; what it wrote is not.
+        const before = this.processes[given.process];
+        this.processes[given.process] = await this.world.open(`${String(given.process)}-${clock.now()}`);
+        this.#pending.push(before.close());
+        // A webhook is an answer to the process that took it: what it confirmed and had not written yet may be lost.
+        this.#confirmed.clear();
+        break;
+      }
+    }
+    await this.wait(1);
+  }
+
+  async wait(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 250) {
+      await this.world.clock.advance(Math.min(250, left));
+      for (const session of this.sessions) this.#check(session, "a session lives");
+    }
+  }
+
+  /** Logs in as the gateway does. */
+  async login({ process: index, person: who, repository: where }: Session): Promise<boolean> {
+    const access = this.processes[index];
+    const key = makeKey(Number(who));
+    const beganAt = this.world.clock.now();
+    const target = { forge: "hub", id: where };
+    const owner = access.ownerOf(key) ?? (await access.discover(key, [target], never));
+    if (owner?.type !== "account") return false;
+    const subject = subjectOf(who, Number(who), where);
+    const decision = await access.decide(subject, never);
+    if (!decision.allowed || access !== this.processes[index]) return false;
+    const session: Session = { process: index, person: who, repository: where };
+    const stop = access.watch(subject, () => this.sessions.delete(session));
+    if (!access.judge(subject).allowed) {
+      stop();
+      return false;
+    }
+    this.sessions.add(session);
+    this.admittedCount += 1;
+    this.#check(session, "somebody is admitted", beganAt);
+    return true;
+  }
+
+  async settle(): Promise<void> {
+    await this.world.until(Promise.all(this.#pending));
+    this.#pending = [];
+  }
+
+  quick(): void {
+    this.#set("quick");
+  }
+
+  isEntitled(who: Person, where: Repository): boolean {
+    return groundsOf(who, where).every((ground) => !this.#lostAt.has(ground));
+  }
+
+  #set(is: "quick" | "slow" | "away"): void {
+    const { client, clock } = this.world;
+    const wasQuick = client.failure === undefined && client.delayMs === QUICK_MS;
+    client.failure = is === "away" ? "forge.unreached" : undefined;
+    client.delayMs = is === "slow" ? SLOW_MS : QUICK_MS;
+    if (is !== "quick") this.#quickSince = Infinity;
+    else if (!wasQuick || this.#quickSince === Infinity) this.#quickSince = clock.now();
+  }
+
+  #mark(ground: string, isTrue: boolean): void {
+    this.#confirmed.delete(ground);
+    if (isTrue) this.#lostAt.delete(ground);
+    else if (!this.#lostAt.has(ground)) this.#lostAt.set(ground, this.world.clock.now());
+  }
+
+  async #hint({ process: index, type, person: who, repository: where }: Extract<Step, { do: "hint" }>): Promise<void> {
+    const lost = [...this.#lostAt].filter(([ground]) => isToldBy(ground, { type, who, where }));
+    const wasQuick = this.#quickSince + SLACK_MS <= this.world.clock.now();
+    const access = this.processes[index];
+    await access.hint("hub", [hintOf(type, who, where)]);
+    if (!wasQuick || this.#quickSince === Infinity || access !== this.processes[index]) return;
+    // The other process hears of what was written.
+    await this.world.clock.sleep(5);
+    for (const [ground, at] of lost) if (this.#lostAt.get(ground) === at) this.#confirmed.add(ground);
+  }
+
+  /** Holds an admission, or that a session still lives, against what is true. */
+  #check({ person: who, repository: where, process: index }: Session, what: string, beganAt?: number): void {
+    const now = this.world.clock.now();
+    for (const ground of groundsOf(who, where)) {
+      const lostAt = this.#lostAt.get(ground);
+      if (lostAt === undefined) continue;
+      const lateMs = now - lostAt;
+      const about = `${what} in process ${index} ${lateMs} ms after the loss of: ${ground}`;
+      const holdMs = Math.max(this.graceMs, POLL_MS);
+      if (lateMs > holdMs + (beganAt === undefined ? SLACK_MS : 2_100)) this.violations.push(`${about} (grace time)`);
+      const quickFrom = beganAt ?? lostAt + POLL_MS + SLACK_MS;
+      const isQuick = this.#quickSince + SLACK_MS + (beganAt === undefined ? POLL_MS : 0) <= Math.min(quickFrom, now);
+      if (isQuick && lateMs > POLL_MS + SLACK_MS) this.violations.push(`${about} (poll interval)`);
+      if (this.#confirmed.has(ground)) this.violations.push(`${about} (webhook)`);
+    }
+  }
+}
+
+function groundsOf(who: Person, where: Repository): string[] {
+  return [`role ${who} ${where}`, `key ${who}`, `state ${who}`, `repository ${where}`];
+}
+
+/** Whether a webhook of this type has the forge asked about this ground at once, also where nobody has a session. */
+function isToldBy(
+  ground: string,
+  { type, who, where }: { readonly type: Hint["type"]; readonly who: Person; readonly where: Repository },
+): boolean {
+  switch (type) {
+    case "account":
+      return ground === `key ${who}` || ground === `state ${who}`;
+    case "repository":
+      return ground === `repository ${where}` || (ground.startsWith("role ") && ground.endsWith(` ${where}`));
+    case "role":
+      return ground === `role ${who} ${where}`;
+    case "roles-of":
+    case "everything":
+      return false; // all else than live sessions is asked when it is needed: the sessions are held by the poll interval
+  }
+}
+
+function hintOf(type: Hint["type"], accountId: string, repositoryId: string): Hint {
+  switch (type) {
+    case "account":
+    case "roles-of":
+      return { type, accountId };
+    case "repository":
+      return { type, repositoryId };
+    case "role":
+      return { type, accountId, repositoryId };
+    case "everything":
+      return { type };
+  }
+}
+
+/** More for a thorough run by hand. */
+const RUNS = 60;
+
+test(
+  "openAccess() never admits, and never keeps, somebody later than the stated bound after their removal",
+  { timeout: 120_000 },
+  async () => {
+    let admittedCount = 0;
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(0, 30_000, 60_000),
+        fc.array(step, { minLength: 10, maxLength: 60 }),
+        async (graceMs, steps) => {
+          const trial = await Trial.begin(graceMs);
+          await using _world = trial.world;
+          for (const given of steps) await trial.take(given);
+          await trial.settle();
+          expect(trial.violations).toEqual([]);
+          // Healthy again, everybody who may gets in, at the second try after at most a look at a repository each 5 s.
+          trial.quick();
+          await trial.wait(POLL_MS + 2 * SLACK_MS);
+          for (const who of PEOPLE) {
+            for (const where of REPOSITORIES) {
+              const attempt = { process: 1, person: who, repository: where } as const;
+              let isIn = await trial.world.until(trial.login(attempt));
+              await trial.wait(6_000);
+              if (!isIn) isIn = await trial.world.until(trial.login(attempt));
+              expect({ who, where, isIn }).toEqual({ who, where, isIn: trial.isEntitled(who, where) });
+            }
+          }
+          expect(trial.violations).toEqual([]);
+          admittedCount += trial.admittedCount;
+        },
+      ),
+      { numRuns: RUNS },
+    );
+    expect(admittedCount).toBeGreaterThan(RUNS);
+  },
+);
