@@ -8,7 +8,7 @@
  */
 import { readFileSync } from "node:fs";
 import { isList, isObject, objectIn, parseJson, valueAt, type JsonObject } from "./json.ts";
-import { pointerTo, Schemas } from "./schemas.ts";
+import { namesIn, pointerTo, Schemas } from "./schemas.ts";
 
 /** An operation that a request asks for. */
 export interface Operation {
@@ -43,11 +43,17 @@ export class Description {
     for (const list of this.#templates.values()) list.sort((a, b) => bracesIn(a) - bracesIn(b));
   }
 
-  /** Reads a description from a file of JSON, once for each process. */
-  static read(path: string): Description {
+  /**
+   * Reads a description from a file of JSON, once for each process.
+   *
+   * @param corrections pointers of schemas that are known to be wrong, and of those to take in their place
+   */
+  static read(path: string, corrections: Readonly<Record<string, string>> = {}): Description {
     let description = kept.get(path);
     if (description === undefined) {
-      description = new Description(parseJson(readFileSync(path, "utf8")));
+      const document = parseJson(readFileSync(path, "utf8"));
+      for (const [wrong, right] of Object.entries(corrections)) correct(document, wrong, right);
+      description = new Description(document);
       kept.set(path, description);
     }
     return description;
@@ -91,7 +97,7 @@ export class Description {
    */
   complaintAboutAnswer(operation: Operation, answer: DescribedAnswer): string | undefined {
     const { template, method } = operation;
-    const { status, body, genericError, corrections } = answer;
+    const { status, body, genericError } = answer;
     const { pointer, value: response } = this.#schemas.resolve(
       pointerTo("paths", template, method, "responses", String(status)),
     );
@@ -110,7 +116,7 @@ export class Description {
     }
     if (body === undefined) return `${method} ${template} has a body with ${status}`;
     const schemaAt = `${pointer}/content/${type.replaceAll("/", "~1")}/schema`;
-    return this.#schemas.complaintAbout(corrections?.[schemaAt] ?? schemaAt, body);
+    return this.#schemas.complaintAbout(schemaAt, body);
   }
 
   /** Says what is wrong with the body of a webhook, by its name in `x-webhooks`; `undefined` too when none is described. */
@@ -164,8 +170,14 @@ export interface DescribedAnswer {
   readonly body: unknown;
   /** Pointer of the schema of errors. */
   readonly genericError: string;
-  /** Pointers to take in the place of others, where a description is known to be wrong. */
-  readonly corrections?: Readonly<Record<string, string>>;
+}
+
+function correct(document: unknown, wrong: string, right: string): void {
+  const names = namesIn(wrong);
+  const holder = valueAt(document, ...names.slice(0, -1));
+  const last = names.at(-1) ?? "";
+  if (!isObject(holder) || !(last in holder)) throw new Error(`Cannot correct a description: "${wrong}" is not there`);
+  Reflect.set(holder, last, { $ref: right });
 }
 
 function bracesIn({ parts }: Template): number {

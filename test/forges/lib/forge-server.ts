@@ -25,6 +25,8 @@ export interface ForgeServerOptions {
   answer(request: ForgeRequest, isStale: boolean): Promise<ForgeAnswer> | ForgeAnswer;
   /** Keeps the world as it is, for stale answers. */
   remember(): void;
+  /** Counts a request as under way, before troubles. @returns what to call when it has been answered or given up */
+  enter?(request: ForgeRequest): () => void;
   /** Who may clone and push what. */
   readonly git: GitDesk;
 }
@@ -135,6 +137,7 @@ async function handle(
   parts: Omit<Parts, "listeners">,
 ): Promise<void> {
   const { options, violations, requests } = parts;
+  let leave: (() => void) | undefined;
   try {
     const url = new URL(incoming.url ?? "/", "http://forge.invalid");
     if (/^\/.+\.git\//.test(url.pathname)) {
@@ -145,6 +148,7 @@ async function handle(
       ...{ method: incoming.method ?? "GET", path: url.pathname, query: url.searchParams, headers: incoming.headers },
       ...{ body: await readBody(incoming), isSecure: incoming.socket instanceof TLSSocket },
     };
+    leave = options.enter?.(request);
     const at = options.clock.now();
     const template = options.templateOf(request);
     const hits = parts.troubles.hitting(request, template);
@@ -163,6 +167,8 @@ async function handle(
     violations.push(`${incoming.method ?? ""} ${incoming.url ?? ""}: ${String(error)}`);
     if (!response.headersSent) response.writeHead(500);
     response.end();
+  } finally {
+    leave?.();
   }
 }
 

@@ -93,7 +93,8 @@ export function pointerTo(...names: readonly string[]): string {
   return `#${names.map((name) => `/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("")}`;
 }
 
-function namesIn(pointer: string): string[] {
+/** Reads the names on the way of a pointer. */
+export function namesIn(pointer: string): string[] {
   const escaped = decodeURIComponent(pointer).split("/").slice(1);
   return escaped.map((name) => name.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
