@@ -99,7 +99,8 @@ export class PageReader {
   ): Promise<Page<Value>> {
     if (isAbsent(reply.status)) return { status: "absent", askedAt, url };
     const link = reply.headers.get("link");
-    const linked = this.#resolve(readNextLink(link), url);
+    // Whoever asks for one thing, or goes by the numbers of pages, is led nowhere: Gitea's links may name another origin.
+    const linked = shape.countOf === undefined ? undefined : this.#resolve(readNextLink(link), url);
     if (reply.status === 304) {
       if (kept === undefined) throw this.#fault(url, "status 304 to a request without a condition");
       const next = link === null ? kept.answer.next : linked;
