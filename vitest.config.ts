@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 import { ClosingLine } from "./tools/closing-line.ts";
 
 /** Folders whose tests start real servers, clients and environments. */
-const REAL = ["test/interop/**/*.test.ts", "test/faults/**/*.test.ts", "test/hostile/**/*.test.ts"];
+const REAL = ["interop", "faults", "hostile", "access"].map((folder) => `test/${folder}/**/*.test.ts`);
 
 export default defineConfig({
   test: {

@@ -26,7 +26,7 @@ export interface DiscoveringOptions {
 export const DISCOVERY_WAIT_MS = 2_000;
 
 /** From the beginning of one look at a repository to the next. */
-const LOOK_EVERY_MS = 5_000;
+const LOOK_EVERY_MS = 2_000;
 
 /** Looks at once, all forges together. */
 const LOOKS_MAX = 20;
@@ -106,16 +106,14 @@ export class Discovering {
   }
 
   async #look(repository: ForgeRef, forge: AskedForge): Promise<void> {
-    const { known, doubts, asking, clock } = this.#options;
+    const { known, asking, clock } = this.#options;
     const wanted = known.repositories.find(repository);
     if (wanted?.facts.state !== "connected") return;
     const { minimumRole } = forge.settings;
     const list: Fact = { type: "roles", repository };
-    const notBefore = Math.max(clock.now() - LOOK_EVERY_MS, doubts.since("role", undefined, repository));
-    const listedAt = wanted.roles.listVerifiedAt;
-    const isOld = listedAt === undefined || listedAt < notBefore || listedAt > clock.now();
-    if (isOld && this.#mayAsk("live")) {
-      await asking.ask(list, { priority: "live", notBefore }).catch(() => undefined);
+    // Somebody may have been added a moment ago: however young the list that is known, it is asked for anew.
+    if (this.#mayAsk("live")) {
+      await asking.ask(list, { priority: "live", notBefore: clock.now() }).catch(() => undefined);
     }
     const members = [...membersOf(known, wanted)].filter(({ role }) => isAtLeast(role, minimumRole));
     const unknown: AccountFacts[] = [];

@@ -1,0 +1,82 @@
+/**
+ * A whole Slipway beside a whole GitHub: the service as a process of its own, connected to the GitHub of the tests over
+ * HTTP, and people at laptops whose keys only that GitHub knows.
+ *
+ * @module
+ */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { readPublicKey } from "../harness/client.ts";
+import { freePort } from "../harness/free-port.ts";
+import { openTestService, type ServiceOptions, type TestService } from "../harness/service.ts";
+import { openGithub, WEBHOOK_SECRET, type Github, type GithubSpec } from "../forges/github/github.ts";
+
+export interface ForgeServiceOptions extends Omit<ServiceOptions, "settings" | "env" | "listen"> {
+  /** @default the organisation acme with the repository shop */
+  readonly github?: GithubSpec;
+  /** More of the forge in the settings: `poll`, `grace`, `readOnly`. */
+  readonly forge?: Readonly<Record<string, unknown>>;
+  /** More sections of the settings. */
+  readonly settings?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Whether GitHub tells what changes by webhooks. @default false */
+  readonly webhooks?: boolean;
+  /** By a token of ada's rather than as an App. @default false */
+  readonly byToken?: boolean;
+}
+
+export interface ForgeService extends AsyncDisposable {
+  readonly github: Github;
+  readonly service: TestService;
+}
+
+/**
+ * Opens both. `ivy` and `max` are at laptops, have accounts with their keys, and no right to anything yet; `root` is an
+ * administrator of the settings.
+ */
+export async function openForgeService(options: ForgeServiceOptions = {}): Promise<ForgeService> {
+  await using parts = new AsyncDisposableStack();
+  const people = ["ivy", "max"];
+  const github = parts.use(
+    await openGithub({ org: "acme", repos: ["shop"], people: people.map((login) => ({ login })), ...options.github }),
+  );
+  await github.fill("acme/shop", { main: { "README.md": "# shop\n" }, "feature/x": { "README.md": "# x\n" } });
+  github.world.addUser({ login: "token-owner" });
+  github.world.setMember("acme", "token-owner", "admin");
+  const credential = options.byToken === true ? github.addToken("token-owner") : github.app.privateKey;
+  const webhooksPort = await freePort();
+  const service = parts.use(
+    await openTestService({
+      people: { root: {} },
+      strangers: people,
+      repositories: {},
+      ...options,
+      listen: options.webhooks === true ? { webhooks: `127.0.0.1:${webhooksPort}` } : {},
+      env: { FORGE_SECRET: credential, WEBHOOK_SECRET, GIT_SSL_CAINFO: github.caFile, ...options.env },
+      settings: {
+        forges: {
+          github: {
+            ...{ url: github.url, apiUrl: github.apiUrl, organizations: ["acme"] },
+            ...(options.byToken === true
+              ? { tokenEnv: "FORGE_SECRET" }
+              : { app: { id: github.app.id, privateKeyEnv: "FORGE_SECRET" } }),
+            ...(options.webhooks === true ? { webhook: { secretEnv: "WEBHOOK_SECRET" } } : {}),
+            ...options.forge,
+          },
+        },
+        ...options.settings,
+      },
+    }),
+  );
+  if (options.webhooks === true) github.hookApp(`http://127.0.0.1:${webhooksPort}/webhooks/github`);
+  for (const name of people) github.world.addKey(name, readPublicKey(service.as(name).identityFile));
+  const owned = parts.move();
+  return { github, service, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Writes a file beside a service, for settings that name one. @returns its path */
+export function besideService(service: TestService, name: string, text: string): string {
+  const path = join(service.folder, name);
+  writeFileSync(path, text, { mode: 0o600 });
+  return path;
+}
