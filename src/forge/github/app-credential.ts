@@ -118,6 +118,10 @@ class AppCredential implements Credential {
     this.#installations.forget();
   }
 
+  get forgottenCount(): number {
+    return this.#installations.forgottenCount;
+  }
+
   async #installedOn(owner: string, signal: AbortSignal): Promise<Installation> {
     const { found } = await this.#installations.find(owner, { priority: "login", signal });
     if (found !== undefined) return usable(found);

@@ -29,6 +29,8 @@ export interface Credential {
   inspect(signal: AbortSignal): Promise<readonly Finding[]>;
   /** Forgets where it is installed: a webhook said that this changed. */
   forget(): void;
+  /** How often that was forgotten, also because an installation turned out to be gone. */
+  readonly forgottenCount: number;
 }
 
 /** Names of accounts and repositories are the same in whatever case. */

@@ -6,6 +6,7 @@
  * @module
  */
 import type { Clock } from "../../base/clock.ts";
+import { Fault } from "../../base/fault.ts";
 import type { Log } from "../../base/log.ts";
 import type { ForgeSecrets, ForgeSettings } from "../../wire/forge-settings.ts";
 import type { AnswerCache, ForgeClient } from "../forge-client.ts";
@@ -40,14 +41,15 @@ export function makeGithub(options: GithubOptions): ForgeClient {
   const repositories = new Repositories({ settings, credential, clock });
   const accounts = new Accounts(settings, credential);
   const roles = new Roles(credential, repositories, accounts);
+  const ask = <Value>(question: () => Promise<Value>): Promise<Value> => asked(credential, question);
   return {
     type: "github",
-    listRepositories: (ask) => repositories.list(ask),
-    readRepository: (repository, ask) => repositories.read(repository, ask),
-    listCollaborators: (repository, ask) => roles.list(repository, ask),
-    readRole: (repository, account, ask) => roles.read(repository, account, ask),
-    readAccount: (accountId, ask) => accounts.read(accountId, ask),
-    listKeys: (account, ask) => accounts.listKeys(account, ask),
+    listRepositories: (asking) => ask(() => repositories.list(asking)),
+    readRepository: (repository, asking) => ask(() => repositories.read(repository, asking)),
+    listCollaborators: (repository, asking) => ask(() => roles.list(repository, asking)),
+    readRole: (repository, account, asking) => ask(() => roles.read(repository, account, asking)),
+    readAccount: (accountId, asking) => ask(() => accounts.read(accountId, asking)),
+    listKeys: (account, asking) => ask(() => accounts.listKeys(account, asking)),
     fetchCredential: ({ owner }, signal) => credential.gitCredential(owner, signal),
     pushCredential: (repository, signal) => credential.pushCredential(repository, signal),
     inspect: (signal) => inspect(settings, credential, signal),
@@ -60,6 +62,21 @@ export function makeGithub(options: GithubOptions): ForgeClient {
       return credential.http.budget;
     },
   };
+}
+
+/**
+ * Asks once more when it turned out meanwhile that an App is no longer installed where it was: the second answer says so
+ * of the repositories there, instead of failing.
+ */
+async function asked<Value>(credential: Credential, question: () => Promise<Value>): Promise<Value> {
+  const before = credential.forgottenCount;
+  try {
+    return await question();
+  } catch (error) {
+    const isRefused = error instanceof Fault && error.code === "forge.refused";
+    if (!isRefused || credential.forgottenCount === before) throw error;
+    return await question();
+  }
 }
 
 function makeCredential({ settings, secrets, clock, log, cache, limits }: GithubOptions): Credential {

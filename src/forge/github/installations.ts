@@ -40,6 +40,7 @@ export class Installations {
   readonly #http: ForgeHttp;
   readonly #clock: Clock;
   #known: InstallationList | undefined;
+  #forgottenCount = 0;
   #listing: Promise<InstallationList> | undefined;
   readonly #held = new Map<number, HeldToken>();
   readonly #renewing = new Map<number, Promise<HeldToken>>();
@@ -63,16 +64,19 @@ export class Installations {
   /** Every installation, as of `maxAgeMs` ago at the earliest. */
   async list(maxAgeMs: number, ask: Ask): Promise<InstallationList> {
     if (this.#known !== undefined && this.#clock.now() - this.#known.askedAt <= maxAgeMs) return this.#known;
-    this.#listing ??= this.#ask().finally(() => {
-      this.#listing = undefined;
-    });
+    this.#listing ??= this.#ask(this.#forgottenCount);
     return await shared(this.#listing, LIST, ask.signal);
   }
 
   /** The next question is answered by a list that is asked for anew. */
   forget(): void {
+    this.#forgottenCount += 1;
     this.#known = undefined;
     this.#listing = undefined;
+  }
+
+  get forgottenCount(): number {
+    return this.#forgottenCount;
   }
 
   /** A token that holds for a while, made if need be; several who ask at the same time wait for the same one. */
@@ -102,12 +106,19 @@ export class Installations {
     throw new Fault("forge.refused", `Cannot ask POST ${path}: the App is no longer installed there`);
   }
 
-  async #ask(): Promise<InstallationList> {
-    const answer = await this.#http.list(LIST, Installation, untilDone());
-    if (answer.status === "absent")
-      throw new Fault("forge.refused", `Cannot ask ${answer.source}: there is no such App`);
-    this.#known = { installations: answer.value, askedAt: answer.askedAt, source: answer.source };
-    return this.#known;
+  /** What was asked for before somebody forgot is for those who wait for it, and is not kept. */
+  async #ask(forgottenCount: number): Promise<InstallationList> {
+    try {
+      const answer = await this.#http.list(LIST, Installation, untilDone());
+      if (answer.status === "absent") {
+        throw new Fault("forge.refused", `Cannot ask ${answer.source}: there is no such App`);
+      }
+      const list = { installations: answer.value, askedAt: answer.askedAt, source: answer.source };
+      if (this.#forgottenCount === forgottenCount) this.#known = list;
+      return list;
+    } finally {
+      if (this.#forgottenCount === forgottenCount) this.#listing = undefined;
+    }
   }
 
   async #renew(id: number): Promise<HeldToken> {

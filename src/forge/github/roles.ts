@@ -79,7 +79,7 @@ export class Roles {
 
   /**
    * Asks about a repository by its name, while making sure that the name is still its own; if not, asks again by the
-   * one that is.
+   * one that is. To be refused is a reason to look closer: it may have been given to somebody who lets us see less.
    */
   async #at<Value>(
     repository: ForgeRepository,
@@ -88,9 +88,18 @@ export class Roles {
   ): Promise<HttpAnswer<Value>> {
     const asked = question(repository);
     asked.catch(() => undefined); // what is answered to a name that is another's by now does not matter
-    const { value: place, askedAt, source } = await this.#repositories.place(repository, ask);
-    if (place === undefined) return { status: "absent", askedAt, source, url: "" };
-    return await (isSamePlace(place, repository) ? asked : question(place));
+    let now = await this.#repositories.place(repository, ask);
+    if (now.value !== undefined && isSamePlace(now.value, repository)) {
+      try {
+        return await asked;
+      } catch (error) {
+        if (!(error instanceof Fault) || error.code !== "forge.refused") throw error;
+        now = await this.#repositories.read(repository, ask);
+        if (now.value !== undefined && isSamePlace(now.value, repository)) throw error;
+      }
+    }
+    if (now.value !== undefined) return await question(now.value);
+    return { status: "absent", askedAt: now.askedAt, source: now.source, url: "" };
   }
 
   async #listAt({ owner, name }: Place, ask: Ask) {

@@ -21,6 +21,7 @@ export function makeTokenCredential(http: ForgeHttp, token: string): Credential 
     pushCredential: async () => undefined,
     inspect: (signal): Promise<readonly Finding[]> => inspectToken(http, signal),
     forget: () => {},
+    forgottenCount: 0,
   };
 }
 
