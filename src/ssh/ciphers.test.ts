@@ -81,19 +81,25 @@ test.each(suites)("$name opens bulk packets whose pieces were given back as they
   });
 });
 
-test.each(suites)("$name asks for more at every byte of a packet, and loses nothing by having asked", ({ keys }) => {
-  const sealer = makeSealer(keys);
-  const opener = makeOpener(keys);
-  [1, 40].forEach((size, sequence) => {
-    const payload = Buffer.alloc(size, 7);
-    const packet = seal(sealer, payload, sequence);
-    for (let length = 0; length < packet.length; length++) {
-      expect(open(opener, packet.subarray(0, length), sequence)).toBeUndefined();
-    }
-    expect(open(opener, Buffer.concat([packet, Buffer.of(1, 2, 3)]), sequence)).toEqual(payload);
-    expect(opener.next).toBe(packet.length);
-  });
-});
+test.each(suites)(
+  "$name asks for more at every byte of a packet, says how much, and loses nothing by having asked",
+  ({ keys }) => {
+    const sealer = makeSealer(keys);
+    const opener = makeOpener(keys);
+    [1, 40].forEach((size, sequence) => {
+      const payload = Buffer.alloc(size, 7);
+      const packet = seal(sealer, payload, sequence);
+      for (let length = 0; length < packet.length; length++) {
+        expect(open(opener, packet.subarray(0, length), sequence)).toBeUndefined();
+        // More than is there, or nobody would know what to wait for; no more than the packet, or it would wait for ever.
+        expect(opener.needs).toBeGreaterThan(length);
+        expect(opener.needs).toBeLessThanOrEqual(packet.length);
+      }
+      expect(open(opener, Buffer.concat([packet, Buffer.of(1, 2, 3)]), sequence)).toEqual(payload);
+      expect(opener.next).toBe(packet.length);
+    });
+  },
+);
 
 test.each(suites)("$name refuses a packet with any one byte changed, and gives nothing of it", ({ keys }) => {
   const packet = seal(makeSealer(keys), Buffer.from("a payload of some length"), 3);

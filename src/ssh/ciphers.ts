@@ -47,6 +47,7 @@ export const macs: ReadonlyMap<string, MacSpec> = new Map([
   ["hmac-sha2-256", { hash: "sha256", keyBytes: 32, macBytes: 32, encryptThenMac: false }],
 ]);
 
+const LENGTH_BYTES = 4;
 const BLOCK_BYTES = 16;
 const TAG_BYTES = 16;
 
@@ -66,6 +67,8 @@ export interface Sealer {
 export interface Opener {
   /** Where the next packet begins once `open` has returned a body. */
   next: number;
+  /** How many bytes of the packet have to be there before `open` can tell more than it did when it returned none. */
+  needs: number;
   /**
    * Opens the packet at `at`.
    *
@@ -126,12 +129,15 @@ export const plainSealer: Sealer = {
 export function makePlainOpener(): Opener {
   return {
     next: 0,
+    needs: 0,
     open(input, at, _sequence, maxBytes) {
-      if (input.length - at < 4) return undefined;
+      this.needs = LENGTH_BYTES;
+      if (input.length - at < this.needs) return undefined;
       const length = input.readUInt32BE(at);
       if (length > maxBytes || length < 5 || (length + 4) % 8 !== 0) throw violated(`a length of ${length}`);
-      if (input.length - at < 4 + length) return undefined;
-      this.next = at + 4 + length;
+      this.needs = LENGTH_BYTES + length;
+      if (input.length - at < this.needs) return undefined;
+      this.next = at + this.needs;
       return Buffer.from(input.subarray(at + 4, this.next)); // the input is gone when the turn ends
     },
   };
@@ -152,6 +158,11 @@ function stepNonce(nonce: Buffer): void {
   }
 }
 
+/** Where a length and a tag are while a packet is sealed or opened: a view made for each would be garbage. */
+const places = Buffer.alloc(LENGTH_BYTES + TAG_BYTES);
+const lengthPlace = places.subarray(0, LENGTH_BYTES);
+const tagPlace = places.subarray(LENGTH_BYTES);
+
 class GcmSealer implements Sealer {
   readonly padsLength = false;
   readonly blockBytes = BLOCK_BYTES;
@@ -168,9 +179,9 @@ class GcmSealer implements Sealer {
   seal(body: Buffer, _sequence: number, write: (piece: Buffer) => void): void {
     const cipher = createCipheriv(this.#name, this.#key, this.#nonce);
     stepNonce(this.#nonce);
-    const length = lengthOf(body);
-    cipher.setAAD(length);
-    write(length);
+    lengthPlace.writeUInt32BE(body.length);
+    cipher.setAAD(lengthPlace);
+    write(lengthPlace);
     write(cipher.update(body));
     cipher.final();
     write(cipher.getAuthTag());
@@ -179,6 +190,7 @@ class GcmSealer implements Sealer {
 
 class GcmOpener implements Opener {
   next = 0;
+  needs = 0;
   readonly #name: CipherGCMTypes;
   readonly #key: KeyObject;
   readonly #nonce: Buffer;
@@ -190,16 +202,20 @@ class GcmOpener implements Opener {
   }
 
   open(input: Buffer, at: number, _sequence: number, maxBytes: number): Buffer | undefined {
-    if (input.length - at < 4) return undefined;
+    this.needs = LENGTH_BYTES;
+    if (input.length - at < this.needs) return undefined;
     const length = input.readUInt32BE(at);
     checkLength(length, length, maxBytes);
-    const tagAt = at + 4 + length;
-    if (input.length < tagAt + TAG_BYTES) return undefined;
+    const tagAt = at + LENGTH_BYTES + length;
+    this.needs = LENGTH_BYTES + length + TAG_BYTES;
+    if (input.length - at < this.needs) return undefined;
     const decipher = createDecipheriv(this.#name, this.#key, this.#nonce, { authTagLength: TAG_BYTES });
     stepNonce(this.#nonce);
-    decipher.setAAD(input.subarray(at, at + 4));
-    decipher.setAuthTag(input.subarray(tagAt, tagAt + TAG_BYTES));
-    const body = decipher.update(input.subarray(at + 4, tagAt));
+    input.copy(lengthPlace, 0, at, at + LENGTH_BYTES);
+    input.copy(tagPlace, 0, tagAt, tagAt + TAG_BYTES);
+    decipher.setAAD(lengthPlace);
+    decipher.setAuthTag(tagPlace);
+    const body = decipher.update(input.subarray(at + LENGTH_BYTES, tagAt));
     try {
       decipher.final();
     } catch {
@@ -252,6 +268,7 @@ class CtrSealer implements Sealer {
 /** Encrypt-then-MAC: the length is in the clear and the MAC is checked before anything is decrypted. */
 class CtrEtmOpener implements Opener {
   next = 0;
+  needs = 0;
   readonly #decipher: Decipheriv;
   readonly #mac: MacSpec;
   readonly #macKey: Buffer;
@@ -263,11 +280,13 @@ class CtrEtmOpener implements Opener {
   }
 
   open(input: Buffer, at: number, sequence: number, maxBytes: number): Buffer | undefined {
-    if (input.length - at < 4) return undefined;
+    this.needs = LENGTH_BYTES;
+    if (input.length - at < this.needs) return undefined;
     const length = input.readUInt32BE(at);
     checkLength(length, length, maxBytes);
-    const macAt = at + 4 + length;
-    if (input.length < macAt + this.#mac.macBytes) return undefined;
+    const macAt = at + LENGTH_BYTES + length;
+    this.needs = LENGTH_BYTES + length + this.#mac.macBytes;
+    if (input.length - at < this.needs) return undefined;
     const expected = makeMac(this.#mac, this.#macKey, sequence, [input.subarray(at, macAt)]);
     this.next = macAt + this.#mac.macBytes;
     if (!timingSafeEqual(expected, input.subarray(macAt, this.next))) throw violated("the MAC does not match");
@@ -278,6 +297,7 @@ class CtrEtmOpener implements Opener {
 /** Encrypt-and-MAC: the first block must be decrypted to learn the length, once, however often we are called. */
 class CtrOpener implements Opener {
   next = 0;
+  needs = 0;
   readonly #decipher: Decipheriv;
   readonly #mac: MacSpec;
   readonly #macKey: Buffer;
@@ -291,13 +311,15 @@ class CtrOpener implements Opener {
 
   open(input: Buffer, at: number, sequence: number, maxBytes: number): Buffer | undefined {
     if (this.#first === undefined) {
-      if (input.length - at < BLOCK_BYTES) return undefined;
+      this.needs = BLOCK_BYTES;
+      if (input.length - at < this.needs) return undefined;
       this.#first = this.#decipher.update(input.subarray(at, at + BLOCK_BYTES));
     }
     const length = this.#first.readUInt32BE(0);
     checkLength(length, length + 4, maxBytes);
-    const macAt = at + 4 + length;
-    if (input.length < macAt + this.#mac.macBytes) return undefined;
+    const macAt = at + LENGTH_BYTES + length;
+    this.needs = LENGTH_BYTES + length + this.#mac.macBytes;
+    if (input.length - at < this.needs) return undefined;
     const rest = this.#decipher.update(input.subarray(at + BLOCK_BYTES, macAt));
     const whole = Buffer.concat([this.#first, rest]);
     this.#first = undefined;

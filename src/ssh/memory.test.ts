@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { copyOwn, giveSlab, release, takeSlab, withJoined } from "./memory.ts";
+import { copyOwn, giveSlab, release, takeSlab } from "./memory.ts";
 
 test.each([20_000, 200])("release() gives back a buffer of %i bytes that owns its memory", (bytes) => {
   const buffer = Buffer.allocUnsafeSlow(bytes);
@@ -31,29 +31,4 @@ test("takeSlab() gives no slab to two at once, and takes one up again once it wa
   expect(first).not.toBe(second);
   giveSlab(first);
   expect(takeSlab()).toBe(first);
-});
-
-test("withJoined() shows both pieces as one, also to a call from inside, and when they are longer than its place", () => {
-  const first = Buffer.alloc(300_000, 1);
-  const second = Buffer.alloc(100_000, 2);
-  const huge = Buffer.alloc(600_000, 3);
-  const seen = withJoined(first, second, (outer) => {
-    const inner = withJoined(Buffer.from("a"), Buffer.from("b"), (joined) => joined.toString());
-    const long = withJoined(second, huge, (joined) => joined.length);
-    return [outer.equals(Buffer.concat([first, second])), inner, long];
-  });
-  expect(seen).toEqual([true, "ab", 700_000]);
-  expect(withJoined(Buffer.alloc(0), second, (joined) => joined)).toBe(second);
-});
-
-test("withJoined() has its place back after a throw", () => {
-  const [a, b] = [Buffer.from("a"), Buffer.from("b")];
-  const placeOf = (): ArrayBufferLike => withJoined(a, b, (joined) => joined.buffer);
-  const place = placeOf();
-  expect(() =>
-    withJoined(a, b, () => {
-      throw new Error("Inside");
-    }),
-  ).toThrow("Inside");
-  expect(placeOf()).toBe(place);
 });

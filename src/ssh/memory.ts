@@ -38,24 +38,3 @@ export function takeSlab(): Buffer {
 export function giveSlab(slab: Buffer): void {
   if (spare.length < SPARE_MAX) spare.push(slab);
 }
-
-let scratch: Buffer | undefined = Buffer.allocUnsafeSlow(512 * 1_024);
-
-/**
- * Shows `use` the two pieces as one, and returns what it returns. What is shown is gone afterwards: whatever is to stay
- * must be copied.
- */
-export function withJoined<T>(first: Buffer, second: Buffer, use: (joined: Buffer) => T): T {
-  if (first.length === 0) return use(second);
-  const length = first.length + second.length;
-  const place = scratch;
-  if (place === undefined || length > place.length) return use(Buffer.concat([first, second]));
-  scratch = undefined; // in use: a call from inside `use` gets memory of its own
-  try {
-    first.copy(place, 0);
-    second.copy(place, first.length);
-    return use(place.subarray(0, length));
-  } finally {
-    scratch = place;
-  }
-}

@@ -12,7 +12,7 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { makePlainOpener, plainSealer, type Opener, type Sealer } from "./ciphers.ts";
-import { copyOwn, giveSlab, release, takeSlab, withJoined } from "./memory.ts";
+import { copyOwn, giveSlab, release, takeSlab } from "./memory.ts";
 
 export interface PacketHandler {
   /**
@@ -61,8 +61,10 @@ export class PacketStream {
   #receiveSequence = 0;
   #isIdentified = false;
   #hasStopped = false;
-  /** The beginning of a packet that has not arrived whole. */
-  #input: Buffer = NOTHING;
+  /** Before the identification was found: all that came. Then room for the packet that has not arrived whole. */
+  #part: Buffer = NOTHING;
+  /** How much of the packet is there. */
+  #partBytes = 0;
   /** What this turn of the event loop has sealed so far; one write takes it all. */
   #slab: Buffer | undefined;
   #slabBytes = 0;
@@ -156,7 +158,7 @@ export class PacketStream {
   /** Takes no more packets and closes the stream once what was sealed has left. */
   end(): void {
     this.#hasStopped = true;
-    this.#input = NOTHING;
+    this.#part = NOTHING;
     this.#flush();
     this.#stream.resume(); // unread input would hold back the end
     this.#stream.end();
@@ -231,38 +233,71 @@ export class PacketStream {
   };
 
   #takeInput(chunk: Buffer): void {
-    const rest = this.#input;
     try {
-      this.#input = withJoined(rest, chunk, (input) => {
-        const at = this.#takePackets(input);
-        return at === input.length ? NOTHING : copyOwn(input.subarray(at));
-      });
+      const begin = this.#isIdentified ? 0 : this.#findBegin(chunk);
+      this.#takePackets(chunk, this.#takePart(chunk, begin));
       this.#handler.turnEnded();
     } catch (error) {
       this.#handler.failed(error);
     }
-    release(rest);
     if (this.#stream instanceof Socket) release(chunk); // it was read for us alone
   }
 
-  #takePackets(input: Buffer): number {
-    let at = 0;
-    if (!this.#isIdentified) {
-      const next = this.#handler.identify(input);
-      if (next === undefined) return 0;
-      this.#isIdentified = true;
-      at = next;
-    }
-    while (!this.#hasStopped) {
-      const body = this.#opener.open(input, at, this.#receiveSequence, this.limits.maxBytes);
-      if (body === undefined) break;
-      at = this.#opener.next;
-      const sequence = this.#receiveSequence;
-      this.#receiveSequence = (sequence + 1) >>> 0;
-      this.bytesSinceKeys += body.length;
-      this.#handler.packet(body, sequence);
+  /** @returns where in the chunk the packets begin */
+  #findBegin(chunk: Buffer): number {
+    const head = this.#part.length === 0 ? chunk : Buffer.concat([this.#part, chunk]);
+    const begin = this.#handler.identify(head);
+    this.#isIdentified = begin !== undefined;
+    this.#part = begin === undefined ? copyOwn(head) : NOTHING;
+    return begin === undefined ? chunk.length : chunk.length - (head.length - begin);
+  }
+
+  /** Takes what belongs to the packet that has begun. @returns where in the chunk the next one begins */
+  #takePart(chunk: Buffer, begin: number): number {
+    let at = begin;
+    // More than once: only when its length is there do we know how much belongs to it.
+    while (this.#isIdentified && this.#part.length > 0 && at < chunk.length && !this.#hasStopped) {
+      const part = this.#part;
+      const copied = chunk.copy(part, this.#partBytes, at);
+      at += copied;
+      this.#partBytes += copied;
+      if (this.#partBytes < part.length) break;
+      this.#part = NOTHING;
+      if (this.#takePacket(part, 0) === undefined) this.#keep(part);
+      release(part);
     }
     return at;
+  }
+
+  #takePackets(chunk: Buffer, begin: number): void {
+    let at = begin;
+    while (at < chunk.length && !this.#hasStopped) {
+      const next = this.#takePacket(chunk, at);
+      if (next === undefined) {
+        this.#keep(chunk.subarray(at));
+        break;
+      }
+      at = next;
+    }
+  }
+
+  /** @returns where the next packet begins, `undefined` while this one is not whole */
+  #takePacket(input: Buffer, at: number): number | undefined {
+    const opener = this.#opener;
+    const body = opener.open(input, at, this.#receiveSequence, this.limits.maxBytes);
+    if (body === undefined) return undefined;
+    const { next } = opener;
+    const sequence = this.#receiveSequence;
+    this.#receiveSequence = (sequence + 1) >>> 0;
+    this.bytesSinceKeys += body.length;
+    this.#handler.packet(body, sequence);
+    return next;
+  }
+
+  /** Keeps the beginning of a packet, with room for as much of the rest as is known to come. */
+  #keep(begun: Buffer): void {
+    this.#part = Buffer.allocUnsafeSlow(this.#opener.needs);
+    this.#partBytes = begun.copy(this.#part);
   }
 
   /** Lets other connections have their turn of the event loop when this one has more to read than fits in one. */
