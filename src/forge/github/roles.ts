@@ -8,6 +8,7 @@ import { Fault } from "../../base/fault.ts";
 import type { Collaborator as Entry, ForgeRepository, ForgeRole } from "../../wire/forge.ts";
 import type { AccountName, Answer, Ask } from "../forge-client.ts";
 import type { HttpAnswer } from "../http/forge-http.ts";
+import type { HttpAsk } from "../http/sender.ts";
 import { pathOf } from "../http/path.ts";
 import type { Accounts } from "./accounts.ts";
 import { type Credential, isSameName } from "./credential.ts";
@@ -27,8 +28,12 @@ export class Roles {
   }
 
   async list(repository: ForgeRepository, ask: Ask): Promise<Answer<readonly Entry[] | undefined>> {
-    const answer = await this.#at(repository, ask, (place) => this.#listAt(place, ask));
+    const answer = await this.#at(repository, ask, ({ owner, name }, way) => {
+      const path = pathOf`/repos/${owner}/${name}/collaborators?affiliation=all&per_page=100`;
+      return this.#credential.http.list(path, Collaborator, way);
+    });
     const { askedAt, source } = answer;
+    if (answer.status === "gone") return { value: undefined, askedAt, source };
     if (answer.status === "ok") return { value: answer.value.map((raw) => entryOf(raw, source)), askedAt, source };
     const { value: now } = await this.#repositories.read(repository, ask);
     if (now === undefined) return { value: undefined, askedAt, source };
@@ -40,41 +45,39 @@ export class Roles {
    * number; and since `read` is answered for everybody on a public repository, it counts only for a collaborator.
    */
   async read(repository: ForgeRepository, account: AccountName, ask: Ask): Promise<Answer<ForgeRole>> {
-    return await this.#read(repository, account, ask, true);
+    const first = await this.#readNamed(repository, account, ask);
+    if (first.value !== undefined) return { ...first, value: first.value };
+    // Nobody, or somebody else, has the name that we know.
+    const now = await this.#accounts.read(account.id, ask);
+    const { askedAt } = first;
+    const source = `${first.source}, ${now.source}`;
+    // Asked by the right name, and answered with nobody or with another number: that name has no right.
+    if (now.value === undefined || isSameName(now.value.login, account.login))
+      return { value: "none", askedAt, source };
+    const renamed = await this.#readNamed(repository, { id: account.id, login: now.value.login }, ask);
+    return { value: renamed.value ?? "none", askedAt, source: `${source}, ${renamed.source}` };
   }
 
-  async #read(
+  /** `undefined`: the name is not this account's. */
+  async #readNamed(
     repository: ForgeRepository,
-    account: AccountName,
+    { id, login }: AccountName,
     ask: Ask,
-    mayBeRenamed: boolean,
-  ): Promise<Answer<ForgeRole>> {
-    const answer = await this.#at(repository, ask, (place) => this.#permissionAt(place, account.login, ask));
+  ): Promise<Answer<ForgeRole | undefined>> {
+    const { http } = this.#credential;
+    const answer = await this.#at(repository, ask, ({ owner, name }, way) =>
+      http.get(pathOf`/repos/${owner}/${name}/collaborators/${login}/permission`, Permission, way),
+    );
     const { askedAt, source } = answer;
-    const isThem = answer.status === "ok" && String(answer.value.user?.id) === account.id;
-    if (!isThem && mayBeRenamed) return await this.#readRenamed(repository, account, ask, answer);
-    if (!isThem) return { value: "none", askedAt, source };
+    if (answer.status === "gone") return { value: "none", askedAt, source };
+    if (answer.status === "absent" || String(answer.value.user?.id) !== id)
+      return { value: undefined, askedAt, source };
     const role = known(roleOf({ ...answer.value, permissions: answer.value.user?.permissions }), source);
     if (role !== "read") return { value: role, askedAt, source };
-    const member = await this.#at(repository, ask, (place) => this.#membershipAt(place, account.login, ask));
+    const member = await this.#at(repository, ask, ({ owner, name }, way) =>
+      http.get(pathOf`/repos/${owner}/${name}/collaborators/${login}`, z.null(), way),
+    );
     return { value: member.status === "ok" ? "read" : "none", askedAt, source: `${source}, ${member.source}` };
-  }
-
-  /** Nobody, or somebody else, has the name that we know: asks again by the one that the account has now. */
-  async #readRenamed(
-    repository: ForgeRepository,
-    account: AccountName,
-    ask: Ask,
-    { askedAt, source }: { readonly askedAt: number; readonly source: string },
-  ): Promise<Answer<ForgeRole>> {
-    const now = await this.#accounts.read(account.id, ask);
-    const sources = `${source}, ${now.source}`;
-    // Asked by the right name, and answered with nobody or with another number: that name has no right.
-    if (now.value === undefined || isSameName(now.value.login, account.login)) {
-      return { value: "none", askedAt, source: sources };
-    }
-    const answer = await this.#read(repository, { id: account.id, login: now.value.login }, ask, false);
-    return { value: answer.value, askedAt, source: `${sources}, ${answer.source}` };
   }
 
   /**
@@ -84,9 +87,9 @@ export class Roles {
   async #at<Value>(
     repository: ForgeRepository,
     ask: Ask,
-    question: (place: Place) => Promise<HttpAnswer<Value>>,
-  ): Promise<HttpAnswer<Value>> {
-    const asked = question(repository);
+    question: Question<Value>,
+  ): Promise<HttpAnswer<Value> | Gone> {
+    const asked = this.#askAt(repository, ask, question);
     asked.catch(() => undefined); // what is answered to a name that is another's by now does not matter
     let now = await this.#repositories.place(repository, ask);
     if (now.value !== undefined && isSamePlace(now.value, repository)) {
@@ -98,29 +101,23 @@ export class Roles {
         if (now.value !== undefined && isSamePlace(now.value, repository)) throw error;
       }
     }
-    if (now.value !== undefined) return await question(now.value);
-    return { status: "absent", askedAt: now.askedAt, source: now.source, url: "" };
+    if (now.value !== undefined) return await this.#askAt(now.value, ask, question);
+    return { status: "gone", askedAt: now.askedAt, source: now.source };
   }
 
-  async #listAt({ owner, name }: Place, ask: Ask) {
-    const path = pathOf`/repos/${owner}/${name}/collaborators?affiliation=all&per_page=100`;
-    const way = await this.#credential.wayTo(owner, ask);
-    if (way.status === "absent") return { ...way, url: "" };
-    return await this.#credential.http.list(path, Collaborator, way.ask);
+  async #askAt<Value>(place: Place, ask: Ask, question: Question<Value>): Promise<HttpAnswer<Value> | Gone> {
+    const way = await this.#credential.wayTo(place.owner, ask);
+    return way.status === "absent" ? { ...way, status: "gone" } : await question(place, way.ask);
   }
+}
 
-  async #permissionAt({ owner, name }: Place, login: string, ask: Ask) {
-    const way = await this.#credential.wayTo(owner, ask);
-    if (way.status === "absent") return { ...way, url: "" };
-    const path = pathOf`/repos/${owner}/${name}/collaborators/${login}/permission`;
-    return await this.#credential.http.get(path, Permission, way.ask);
-  }
+type Question<Value> = (place: Place, ask: HttpAsk) => Promise<HttpAnswer<Value>>;
 
-  async #membershipAt({ owner, name }: Place, login: string, ask: Ask) {
-    const way = await this.#credential.wayTo(owner, ask);
-    if (way.status === "absent") return { ...way, url: "" };
-    return await this.#credential.http.get(pathOf`/repos/${owner}/${name}/collaborators/${login}`, z.null(), way.ask);
-  }
+/** The repository is. */
+interface Gone {
+  readonly status: "gone";
+  readonly askedAt: number;
+  readonly source: string;
 }
 
 function isSamePlace(one: Place, other: Place): boolean {

@@ -44,6 +44,19 @@ export const repositoryHandlers: Handlers = {
     return { status: 204 };
   },
   "get /repos/{owner}/{repo}/collaborators/{username}/permission": readPermission,
+  // No branch is told of: it only matters who may ask.
+  "get /repos/{owner}/{repo}/branches": (call) => {
+    const repository = repositoryOf(call);
+    const isByPermission = call.viewer.type === "installation" || call.viewer.type === "fine-grained";
+    if (repository.isPrivate && isByPermission && !hasPermission(call.viewer, "contents", "read")) {
+      throw notAccessible("contents=read");
+    }
+    return replyList<never>(call, {
+      all: [],
+      write: (never) => never,
+      path: `/repositories/${repository.id}/branches`,
+    });
+  },
   "get /repos/{owner}/{repo}/teams": (call) => {
     const repository = repositoryOf(call);
     const { world, viewer, addresses } = call;
