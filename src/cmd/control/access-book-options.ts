@@ -35,20 +35,18 @@ export function need(access: Access | undefined): Access {
   throw new Fault("access.unknown", `Cannot ask about access: ${told}`, { told });
 }
 
-/** Lists the keys that prove to be somebody: those of the settings, and those that their forge lists. */
+/** Lists the keys of somebody that prove to be them: those of the settings, and those that their forge lists. */
 export function keysOf(
   person: Person,
   own: ReadonlyMap<string, string>,
   { access, directory }: Pick<AccessBookOptions, "access" | "directory">,
-): { readonly key: string; readonly isVouchedFor: boolean }[] {
+): { readonly vouchedFor: readonly string[]; readonly listed: readonly string[] } {
   const account = person.account === undefined ? undefined : access?.account(person.account);
-  const vouched = [...own].flatMap(([key, name]) => (name === person.id ? [key] : []));
-  const listed = (account?.keys ?? []).filter((key) => !vouched.includes(key));
-  return [
-    ...vouched.map((key) => ({ key, isVouchedFor: true })),
-    ...listed.map((key) => ({ key, isVouchedFor: false })),
-  ].filter(({ key }) => {
+  const isTheirs = (key: string): boolean => {
     const whose = directory.whose(key);
     return whose?.type === "person" && whose.person.id === person.id;
-  });
+  };
+  const vouchedFor = [...own].flatMap(([key, name]) => (name === person.id && isTheirs(key) ? [key] : []));
+  const listed = (account?.keys ?? []).filter((key) => !vouchedFor.includes(key) && isTheirs(key));
+  return { vouchedFor, listed };
 }

@@ -8,8 +8,7 @@
  */
 import { Fault } from "../../base/fault.ts";
 import { meantBy } from "../../base/nearest.ts";
-import type { Decision } from "../../forge/access/access.ts";
-import { type AllowedKey, authorizedKeysLines } from "../../policy/authorized-keys-lines.ts";
+import { authorizedKeysLines } from "../../policy/authorized-keys-lines.ts";
 import { mayOpenEnvironment } from "../../policy/grants.ts";
 import type { AuthorizedKeysAnswer } from "../../wire/control.ts";
 import { type ForgeRef, idOfRef } from "../../wire/forge.ts";
@@ -21,34 +20,53 @@ import { findRepository } from "./find-named.ts";
 /** Polls that a key is taken for beyond what is known: until the next look, which may be late. */
 const SPARE_POLLS = 3;
 
-/** Lists the keys for a Unix user. @throws {Fault} `access.unknown` when the settings have no such user or repository */
+/** One key, and since when it is known to be let in; the settings say that of some, at any time. */
+interface Allowed {
+  readonly person: Person;
+  readonly key: string;
+  readonly known?: { readonly forge: string; readonly verifiedAt: number; readonly isStale: boolean };
+}
+
+/**
+ * Lists the keys for a Unix user, verified now.
+ *
+ * @throws {Fault} `access.unknown` when there is no such user or repository; `forge.unreached` when nobody can say, even
+ * by the last good answer
+ */
 export async function allowedKeysOf(
   user: string,
   options: AccessBookOptions,
   signal: AbortSignal,
 ): Promise<AuthorizedKeysAnswer> {
   const { authorizedKeys, name } = findUser(user, options);
-  const repository = findRepository(name, options);
-  const people = await allowedPeople(repository, options, signal);
+  // A bare name is one of the settings, whatever a forge has by that name: settings-forge-links.ts sees to it.
+  const repository = options.directory.repository(name) ?? findRepository(name, options);
   const own = await options.readKeys();
-  const allowed = people.flatMap((person) => keysOfPerson({ person, repository, own }, options));
-  const keys = allowed.map(({ key }) => key).toSorted((one, other) => (one.key < other.key ? -1 : 1));
+  const list = repository.forge === undefined ? grantedKeys : forgeKeys;
+  const allowed = (await list(repository, { ...options, own }, signal)).toSorted((one, other) =>
+    one.key < other.key ? -1 : 1,
+  );
+  const keys = allowed.map(({ person, key }) => ({ person: person.id, login: person.name, type: typeOf(key), key }));
+  const expiries = allowed.map((one) => expiryOf(one, options));
   const line = { ...authorizedKeys, user, repository: nameOf(repository) };
-  const verifiedAt = Math.min(...allowed.map(({ decision }) => decision?.verifiedAt ?? Infinity));
-  const expiresAt = Math.min(...keys.map((key) => key.expiresAt ?? Infinity));
   return {
     user,
-    repository: nameOf(repository),
-    ...(Number.isFinite(verifiedAt) ? { verifiedAt: new Date(verifiedAt).toISOString() } : {}),
-    isStale: allowed.some(({ decision }) => decision?.isStale === true),
-    keys: keys.map(({ person, login, type, key }) => ({ person, login, type, key })),
-    lines: authorizedKeysLines(
-      keys.map(({ expiresAt: _, ...key }) => key),
+    repository: line.repository,
+    ...timeIn("verifiedAt", Math.min(...allowed.map(({ known }) => known?.verifiedAt ?? Infinity))),
+    isStale: allowed.some(({ known }) => known?.isStale === true),
+    keys,
+    lines: authorizedKeysLines(keys, line),
+    fileLines: authorizedKeysLines(
+      keys.map((key, at) => ({ ...key, ...expiries[at] })),
       line,
     ),
-    fileLines: authorizedKeysLines(keys, line),
-    ...(Number.isFinite(expiresAt) ? { expiresAt: new Date(expiresAt).toISOString() } : {}),
+    ...timeIn("expiresAt", Math.min(...expiries.map(({ expiresAt = Infinity }) => expiresAt))),
   };
+}
+
+function timeIn<Name extends string>(name: Name, at: number): Partial<Record<Name, string>> {
+  const times: Partial<Record<string, string>> = Number.isFinite(at) ? { [name]: new Date(at).toISOString() } : {};
+  return times;
 }
 
 function findUser(user: string, { settings }: AccessBookOptions) {
@@ -61,61 +79,63 @@ function findUser(user: string, { settings }: AccessBookOptions) {
   throw new Fault("access.unknown", `Cannot list keys: ${told}`, { told });
 }
 
-/** Everybody whose keys are to be looked at; what forges say of them and their keys has been asked for. */
-async function allowedPeople(
-  repository: Repository,
-  options: AccessBookOptions,
-  signal: AbortSignal,
-): Promise<Person[]> {
-  const { access, directory, settings } = options;
-  if (repository.forge !== undefined) {
-    const { accounts } = await need(access).listAllowed(repository.forge, signal);
-    return accounts.flatMap((account) => directory.find(idOfRef(account)) ?? []);
-  }
-  const granted = settings.people.filter((person) => mayOpenEnvironment(person, repository.name, settings.grants));
-  const people = granted.flatMap(({ id }) => directory.find(id) ?? []);
-  await Promise.all(
-    people.map(async ({ account }) => {
-      const [key = ""] = account === undefined ? [] : (access?.account(account)?.keys ?? []);
-      if (account !== undefined) await access?.decide({ account, key }, signal);
-    }),
-  );
-  return people;
+interface WithOwn extends AccessBookOptions {
+  readonly own: ReadonlyMap<string, string>;
 }
 
-interface Judged {
-  readonly key: AllowedKey;
-  /** Absent where the settings alone say so. */
-  readonly decision: (Decision & { readonly allowed: true }) | undefined;
+/** The keys of everybody whom the forge gives a role in its repository. */
+async function forgeKeys({ forge: ref }: Repository, options: WithOwn, signal: AbortSignal): Promise<Allowed[]> {
+  if (ref === undefined) return [];
+  const { accounts, ...list } = await need(options.access).listAllowed(ref, signal);
+  return accounts.flatMap((account) => {
+    const person = options.directory.find(idOfRef(account));
+    if (person === undefined) return [];
+    const { vouchedFor, listed } = keysOf(person, options.own, options);
+    const known = { forge: ref.forge, verifiedAt: list.verifiedAt, isStale: list.isStale };
+    const keysVerifiedAt = Math.min(list.verifiedAt, account.keysVerifiedAt ?? 0);
+    return [
+      ...vouchedFor.map((key) => ({ person, key, known })),
+      ...listed
+        .filter((key) => account.keys.includes(key))
+        .map((key) => ({ person, key, known: { ...known, verifiedAt: keysVerifiedAt } })),
+    ];
+  });
 }
 
-function keysOfPerson(
-  { person, repository, own }: { person: Person; repository: Repository; own: ReadonlyMap<string, string> },
-  options: AccessBookOptions,
-): Judged[] {
-  const { account } = person;
-  return keysOf(person, own, options).flatMap(({ key, isVouchedFor }): Judged[] => {
-    const allowed = { person: person.id, login: person.name, type: typeOf(key), key };
-    if (repository.forge === undefined && isVouchedFor) return [{ key: allowed, decision: undefined }];
-    if (account === undefined) return [];
-    const decision = need(options.access).judge({
-      account,
-      ...(isVouchedFor ? {} : { key }),
-      ...(repository.forge === undefined ? {} : { repository: repository.forge }),
-    });
+/** The keys of everybody to whom the settings grant one of their repositories. */
+async function grantedKeys({ name }: Repository, options: WithOwn, signal: AbortSignal): Promise<Allowed[]> {
+  const { settings, directory, own } = options;
+  const people = settings.people.flatMap(({ id }) => directory.find(id) ?? []);
+  const granted = people.filter(({ id }) => mayOpenEnvironment({ name: id }, name, settings.grants));
+  const allowed = granted.map(async (person): Promise<Allowed[]> => {
+    const { account } = person;
+    const known = account === undefined ? [] : await listedKeys(person, account, { ...options, signal });
+    return [...keysOf(person, own, options).vouchedFor.map((key) => ({ person, key })), ...known];
+  });
+  return (await Promise.all(allowed)).flat();
+}
+
+/** Those that somebody's forge lists, while their account is in order. */
+async function listedKeys(
+  person: Person,
+  account: ForgeRef,
+  options: WithOwn & { readonly signal: AbortSignal },
+): Promise<Allowed[]> {
+  const access = need(options.access);
+  const [first = ""] = access.account(account)?.keys ?? [];
+  await access.decide({ account, key: first }, options.signal); // has all that is old asked for
+  return keysOf(person, options.own, options).listed.flatMap((key) => {
+    const decision = access.judge({ account, key });
     if (!decision.allowed) return [];
-    return [{ key: { ...allowed, expiresAt: expiryOf(decision, account, options) }, decision }];
+    return [{ person, key, known: { ...decision, forge: account.forge } }];
   });
 }
 
 /** Until when a key may be taken by somebody who cannot ask us: as long as the answer holds, and until we look again. */
-function expiryOf(
-  decision: Judged["decision"] & {},
-  { forge }: ForgeRef,
-  { settings, clock }: AccessBookOptions,
-): number {
-  const { graceMs = 0, pollMs = 0 } = settings.forges.find(({ name }) => name === forge) ?? {};
-  return Math.max(decision.verifiedAt + graceMs, clock.now()) + SPARE_POLLS * pollMs;
+function expiryOf({ known }: Allowed, { settings, clock }: AccessBookOptions): { readonly expiresAt?: number } {
+  if (known === undefined) return {};
+  const { graceMs = 0, pollMs = 0 } = settings.forges.find(({ name }) => name === known.forge) ?? {};
+  return { expiresAt: Math.max(known.verifiedAt + graceMs, clock.now()) + SPARE_POLLS * pollMs };
 }
 
 /** The first string of the wire form: RFC 4253 section 6.6. */

@@ -7,108 +7,115 @@
  */
 import { setImmediate } from "node:timers/promises";
 import { Fault } from "../../base/fault.ts";
-import type { Decision } from "../../forge/access/access.ts";
 import { mayOpenEnvironment } from "../../policy/grants.ts";
 import type { AccessRow, Asked } from "../../wire/control.ts";
 import { idOfRef } from "../../wire/forge.ts";
 import type { Person } from "../../wire/person.ts";
 import type { Repository } from "../../wire/repository.ts";
-import { type AccessBookOptions, keysOf, nameOf } from "./access-book-options.ts";
+import { type AccessBookOptions, keysOf, nameOf, need } from "./access-book-options.ts";
 import { findPerson, findRepository } from "./find-named.ts";
 
-/** Pairs of people and repositories that one listing looks at; some 4 µs each (guess). */
-const PAIRS_MAX = 500_000;
+/** Each repository's list may have to be asked for: more have to be named one by one (guess). */
+const REPOSITORIES_MAX = 200;
+
 /** After so many, others have their turn. */
-const PAIRS_AT_ONCE = 500;
+const AT_ONCE = 500;
+
+/** What rows are made from. */
+interface Listing extends AccessBookOptions {
+  readonly own: ReadonlyMap<string, string>;
+  readonly signal: AbortSignal;
+}
 
 /**
- * Lists everybody who may use what was asked for. One repository's list is verified now; anything wider comes from what
- * is known, and each row says of when that is.
+ * Lists everybody who may use what was asked for. The lists of repositories are verified now; of one person, their account
+ * is, and each row says of when their role in a repository is known.
  *
- * @throws {Fault} `access.unknown`, `access.ambiguous`; `usage.wrong` when it would be too much to list
+ * @throws {Fault} `access.unknown`, `access.ambiguous`; `forge.unreached` when nobody can say, even by the last good
+ * answer; `usage.wrong` when it would be too much to ask for
  */
 export async function listAccess(
   asked: Asked<"/access/list">,
   options: AccessBookOptions,
   signal: AbortSignal,
 ): Promise<AccessRow[]> {
+  const listing: Listing = { ...options, own: await options.readKeys(), signal };
   const person = asked.person === undefined ? undefined : findPerson(asked.person, options);
-  const repository = asked.repository === undefined ? undefined : findRepository(asked.repository, options);
-  const people = person === undefined ? await peopleFor(repository, options, signal) : [person];
-  const repositories = repository === undefined ? allRepositories(options) : [repository];
-  if (people.length * repositories.length > PAIRS_MAX) {
-    const told = `there are ${people.length} people and ${repositories.length} repositories: name one, with --person or --repository`;
+  const repositories =
+    asked.repository === undefined ? allRepositories(options) : [findRepository(asked.repository, options)];
+  if (person !== undefined) return rowsOfPerson(person, repositories, listing);
+  if (repositories.length > REPOSITORIES_MAX) {
+    const told = `there are ${repositories.length} repositories: name one with --repository, or somebody with --person`;
     throw new Fault("usage.wrong", `Cannot list: ${told}`, { told });
   }
-  const own = await options.readKeys();
   const rows: AccessRow[] = [];
-  let count = 0;
-  for (const at of repositories) {
-    for (const who of people) {
-      count += 1;
-      if (count % PAIRS_AT_ONCE === 0) await setImmediate(undefined, { signal });
-      rows.push(...rowOf({ person: who, repository: at }, own, options));
+  for (const repository of repositories) rows.push(...(await rowsOfRepository(repository, listing)));
+  return rows;
+}
+
+function allRepositories({ settings, access, directory }: AccessBookOptions): Repository[] {
+  const ids = [...settings.repositories.map(({ name }) => name), ...[...(access?.repositories() ?? [])].map(idOfRef)];
+  return ids.flatMap((id) => directory.repository(id) ?? []);
+}
+
+async function rowsOfRepository(repository: Repository, listing: Listing): Promise<AccessRow[]> {
+  const { access, directory, settings, own, signal } = listing;
+  if (repository.forge === undefined) {
+    const people = settings.people.flatMap(({ id }) => directory.find(id) ?? []);
+    const rows = await Promise.all(people.map(async (person) => rowOfGrant(person, repository, listing)));
+    return rows.flat();
+  }
+  const { accounts, verifiedAt, isStale } = await need(access).listAllowed(repository.forge, signal);
+  return accounts.flatMap((account) => {
+    const person = directory.find(idOfRef(account));
+    if (person === undefined || account.role === "none") return [];
+    const { vouchedFor, listed } = keysOf(person, own, listing);
+    const keyCount = vouchedFor.length + listed.filter((key) => account.keys.includes(key)).length;
+    const at = new Date(verifiedAt).toISOString();
+    return [{ ...headOf(person, repository), route: "forge", role: account.role, keyCount, verifiedAt: at, isStale }];
+  });
+}
+
+async function rowsOfPerson(
+  person: Person,
+  repositories: readonly Repository[],
+  listing: Listing,
+): Promise<AccessRow[]> {
+  const { access, own, signal } = listing;
+  const { account } = person;
+  if (account !== undefined) await need(access).decide({ account }, signal);
+  const { vouchedFor, listed } = keysOf(person, own, listing);
+  const rows: AccessRow[] = [];
+  for (const [at, repository] of repositories.entries()) {
+    if (at % AT_ONCE === AT_ONCE - 1) await setImmediate(undefined, { signal });
+    if (repository.forge === undefined) {
+      rows.push(...(await rowOfGrant(person, repository, listing)));
+    } else if (account?.forge === repository.forge.forge) {
+      const decision = need(access).judge({ account, repository: repository.forge });
+      if (!decision.allowed || decision.role === "none") continue;
+      const { role, isStale } = decision;
+      const verifiedAt = new Date(decision.verifiedAt).toISOString();
+      const keyCount = vouchedFor.length + listed.length;
+      rows.push({ ...headOf(person, repository), route: "forge", role, keyCount, verifiedAt, isStale });
     }
   }
   return rows;
 }
 
-async function peopleFor(
-  repository: Repository | undefined,
-  options: AccessBookOptions,
-  signal: AbortSignal,
-): Promise<Person[]> {
-  const { access, settings, directory } = options;
-  const listed = settings.people.map(({ id }) => id);
-  const asked = repository?.forge === undefined || access === undefined ? undefined : repository.forge;
-  const accounts =
-    access === undefined
-      ? []
-      : asked === undefined
-        ? [...access.accounts()]
-        : (await access.listAllowed(asked, signal)).accounts;
-  // Somebody of the settings who has an account is one person.
-  const people = [...listed, ...accounts.map((account) => idOfRef(account))].map((id) => directory.find(id));
-  return [...new Map(people.flatMap((person) => (person === undefined ? [] : [[person.id, person]]))).values()];
+async function rowOfGrant(person: Person, repository: Repository, listing: Listing): Promise<AccessRow[]> {
+  const { access, settings, own, signal } = listing;
+  const isListed = settings.people.some(({ id }) => id === person.id);
+  if (!isListed || !mayOpenEnvironment({ name: person.id }, repository.name, settings.grants)) return [];
+  const { vouchedFor, listed } = keysOf(person, own, listing);
+  const keyCount = vouchedFor.length + listed.length;
+  const row = { ...headOf(person, repository), route: "grant", keyCount, isStale: false } as const;
+  if (person.account === undefined || vouchedFor.length > 0) return [row];
+  // Only the forge says which keys are theirs.
+  const decision = await need(access).decide({ account: person.account }, signal);
+  if (!decision.allowed) return [];
+  return [{ ...row, verifiedAt: new Date(decision.verifiedAt).toISOString(), isStale: decision.isStale }];
 }
 
-function allRepositories({ settings, access, directory }: AccessBookOptions): Repository[] {
-  const ids = [...settings.repositories.map(({ name }) => name), ...[...(access?.repositories() ?? [])].map(idOfRef)];
-  return ids.map((id) => directory.repository(id)).filter((repository) => repository !== undefined);
-}
-
-function rowOf(
-  { person, repository }: { readonly person: Person; readonly repository: Repository },
-  own: ReadonlyMap<string, string>,
-  options: AccessBookOptions,
-): AccessRow[] {
-  const head = { person: person.id, login: person.name, repository: nameOf(repository) };
-  const keys = keysOf(person, own, options);
-  const { account } = person;
-  const judge = (): Decision | undefined =>
-    account === undefined
-      ? undefined
-      : options.access?.judge({ account, ...(repository.forge === undefined ? {} : { repository: repository.forge }) });
-  if (repository.forge === undefined) {
-    const isGranted =
-      options.settings.people.some(({ id }) => id === person.id) && isGrantedTo(person, repository, options);
-    const isVouchedFor = account === undefined || keys.some((key) => key.isVouchedFor);
-    const decision = isGranted && !isVouchedFor ? judge() : undefined;
-    if (!isGranted || decision?.allowed === false) return [];
-    return [{ ...head, route: "grant", keyCount: keys.length, ...ageOf(decision) }];
-  }
-  if (account?.forge !== repository.forge.forge) return [];
-  const decision = judge();
-  if (decision?.allowed !== true) return [];
-  const role = decision.role === "none" ? {} : { role: decision.role };
-  return [{ ...head, route: "forge", ...role, keyCount: keys.length, ...ageOf(decision) }];
-}
-
-function isGrantedTo(person: Person, { name }: Repository, { settings }: AccessBookOptions): boolean {
-  return mayOpenEnvironment({ name: person.id }, name, settings.grants);
-}
-
-function ageOf(decision: Decision | undefined): Pick<AccessRow, "verifiedAt" | "isStale"> {
-  if (decision?.allowed !== true) return { isStale: false };
-  return { verifiedAt: new Date(decision.verifiedAt).toISOString(), isStale: decision.isStale };
+function headOf(person: Person, repository: Repository): Pick<AccessRow, "person" | "login" | "repository"> {
+  return { person: person.id, login: person.name, repository: nameOf(repository) };
 }
