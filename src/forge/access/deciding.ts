@@ -36,6 +36,7 @@ export interface DecidingOptions {
 
 export class Deciding {
   readonly #options: DecidingOptions;
+  readonly #underWay = new Set<Subject>();
 
   constructor(options: DecidingOptions) {
     this.#options = options;
@@ -57,7 +58,17 @@ export class Deciding {
     signal.throwIfAborted();
     const { decision, due } = this.verdict(subject);
     if (due.length === 0) return decision;
-    return this.verdict(subject, await this.#ask(subject, due, signal)).decision;
+    this.#underWay.add(subject);
+    try {
+      return this.verdict(subject, await this.#ask(subject, due, signal)).decision;
+    } finally {
+      this.#underWay.delete(subject);
+    }
+  }
+
+  /** Who waits for a decision: to them a hint matters as much as to those who are in. */
+  get underWay(): ReadonlySet<Subject> {
+    return this.#underWay;
   }
 
   /** @returns why some of it was not answered in time; `undefined`: all was */

@@ -12,6 +12,7 @@ import type { Log } from "../../base/log.ts";
 import { type ForgeRef, idOfRef } from "../../wire/forge.ts";
 import type { Hint, Priority } from "../forge-client.ts";
 import { type Asking, type Fact, nameOfFact } from "./asking.ts";
+import type { Deciding } from "./deciding.ts";
 import type { Doubts } from "./doubts.ts";
 import type { Known } from "./known.ts";
 import type { Watches } from "./watches.ts";
@@ -20,6 +21,7 @@ export interface HintsOptions {
   readonly known: Known;
   readonly doubts: Doubts;
   readonly asking: Asking;
+  readonly deciding: Deciding;
   readonly watches: Watches;
   readonly clock: Clock;
   readonly log: Log;
@@ -117,12 +119,13 @@ export class Hints {
     return live;
   }
 
-  /** Everything about repositories that live sessions rest on. */
+  /** Everything about repositories that live sessions, or decisions under way, rest on. */
   #live(forge: string, account?: ForgeRef): Promise<void>[] {
-    const { watches } = this.#options;
+    const { watches, deciding } = this.#options;
     const wanted: Promise<void>[] = [];
-    for (const { account: watched, repository } of watches.subjects(forge)) {
-      if (repository === undefined || (account !== undefined && watched.id !== account.id)) continue;
+    for (const { account: watched, repository } of [...watches.subjects(), ...deciding.underWay]) {
+      if (repository === undefined || watched.forge !== forge || (account !== undefined && watched.id !== account.id))
+        continue;
       const role = { type: "role", account: watched, repository } as const;
       wanted.push(this.#want(account === undefined ? watches.cheapest(role) : role));
       if (account === undefined) wanted.push(this.#want({ type: "repository", repository }));

@@ -97,9 +97,9 @@ export class Watches {
     return () => this.#end(watch);
   }
 
-  /** The watched accounts of each watched repository of a forge, and lobbies, once each. */
-  subjects(forge: string): readonly Subject[] {
-    return [...this.#all].map(({ subject }) => subject).filter(({ account }) => account.forge === forge);
+  /** Who is watched. */
+  subjects(): readonly Subject[] {
+    return [...this.#all].map(({ subject }) => subject);
   }
 
   /** What to ask to learn the roles of those who are watched: the list where it costs less than each by itself. */
