@@ -7,6 +7,7 @@ import {
   type WorldRepository,
   type WorldUser,
 } from "../../../test/forges/gitea/world.ts";
+import { mustRun, plainEnv } from "../../../test/harness/program.ts";
 import { makeClock } from "../../base/clock.ts";
 import { makeLog } from "../../base/log.ts";
 import type { ForgeSettings } from "../../wire/forge-settings.ts";
@@ -150,6 +151,18 @@ test("listRepositories() leaves out a single repository whose path leads to one 
   expect((await client.listRepositories(ask())).value).toHaveLength(1);
   world.transfer(shop, ada);
   expect((await client.listRepositories(ask())).value).toEqual([]);
+});
+
+test("a single repository that is renamed stays connected, until another one takes its path", async () => {
+  const at = await stage();
+  const { world, acme, shop, clientWith } = at;
+  const client = clientWith({ organizations: [], repositories: ["acme/shop"] });
+  world.renameRepository(shop, "store");
+  expect((await client.listRepositories(ask())).value).toMatchObject([{ id: String(shop.id), name: "store" }]);
+  expect((await client.readRepository(known(at), ask())).value).toMatchObject({ name: "store" });
+  const squatter = world.addRepository("shop", acme);
+  expect((await client.listRepositories(ask())).value).toMatchObject([{ id: String(squatter.id), name: "shop" }]);
+  expect((await client.readRepository(known(at), ask())).value).toBeUndefined();
 });
 
 test("readRepository() follows renaming and archiving, and loses what is transferred or removed", async () => {
@@ -455,4 +468,19 @@ test("inspect() names each missing scope, right and repository", async () => {
     matching(/not an administrator of acme\/shop/),
     matching(/no repository acme\/never/),
   ]);
+});
+
+test("fetchCredential() fetches a private repository by git, and nothing less does", async () => {
+  const at = await stage();
+  const { server, shop, client } = at;
+  await server.fill(shop, { main: { "README.md": "hello" } });
+  const repository = known(at);
+  const { username, password } = await client.fetchCredential(repository, new AbortController().signal);
+  const env = { ...plainEnv("/nonexistent"), GIT_TERMINAL_PROMPT: "0" };
+  const list = (secret: string) => {
+    const address = repository.cloneUrl.replace("://", `://${username}:${secret}@`);
+    return mustRun(["git", "ls-remote", address], { env });
+  };
+  expect(await list(password)).toContain("refs/heads/main");
+  await expect(list("nothing")).rejects.toThrow();
 });

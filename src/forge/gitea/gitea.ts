@@ -17,7 +17,7 @@ import { type ForgeHttp, type HttpAnswer, openForgeHttp } from "../http/forge-ht
 import { pathOf } from "../http/path.ts";
 import { findAccount, listKeysOf, numberOf, Suspensions } from "./accounts.ts";
 import { inspectGitea } from "./inspect.ts";
-import { accountOf, isConnected, repositoryOf } from "./meaning.ts";
+import { accountOf, entriesBeside, isConnected, repositoryOf } from "./meaning.ts";
 import { readPages } from "./pages.ts";
 import { GiteaRoles } from "./roles.ts";
 import { Repository } from "./shapes.ts";
@@ -87,13 +87,17 @@ class GiteaReader {
     for (const organization of this.#settings.organizations) {
       const answer = await this.#listOf(organization, ask);
       asked.push(answer);
-      for (const repository of answer.value) this.#add(repository, found);
+      for (const repository of answer.value) found.set(repository.id, repositoryOf(repository, this.#settings.url));
     }
     for (const path of this.#settings.repositories) {
-      const [owner = "", name = ""] = path.split("/");
-      const answer = await this.#http.get(pathOf`/repos/${owner}/${name}`, Repository, ask);
+      const answer = await this.#readEntry(path, ask);
       asked.push(answer);
-      if (answer.status === "ok") this.#add(answer.value, found);
+      // A path that was given up leads on: to one renamed, which stays connected, or moved away, which does not.
+      if (answer.status !== "ok") continue;
+      const { value } = answer;
+      if (isConnected(value, this.#settings) || entriesBeside(value, this.#settings).includes(path)) {
+        found.set(value.id, repositoryOf(value, this.#settings.url));
+      }
     }
     const askedAt = Math.min(...asked.map((answer) => answer.askedAt), this.#clock.now());
     return { value: [...found.values()], askedAt, source: asked.map(({ source }) => source).join(", ") };
@@ -101,7 +105,7 @@ class GiteaReader {
 
   async readRepository({ id }: ForgeRepository, ask: Ask): Promise<Answer<ForgeRepository | undefined>> {
     const { value, askedAt, source } = await this.#find(id, ask);
-    const isOurs = value !== undefined && isConnected(value, this.#settings);
+    const isOurs = value !== undefined && (await this.#isConnected(value, ask));
     return { value: isOurs ? repositoryOf(value, this.#settings.url) : undefined, askedAt, source };
   }
 
@@ -146,8 +150,18 @@ class GiteaReader {
     );
   }
 
-  /** A path that was given up leads on to where its repository went: only what is connected by its path of now counts. */
-  #add(repository: Repository, found: Map<number, ForgeRepository>): void {
-    if (isConnected(repository, this.#settings)) found.set(repository.id, repositoryOf(repository, this.#settings.url));
+  async #readEntry(path: string, ask: Ask): Promise<HttpAnswer<Repository>> {
+    const [owner = "", name = ""] = path.split("/");
+    return await this.#http.get(pathOf`/repos/${owner}/${name}`, Repository, ask);
+  }
+
+  /** One that was connected by its path is so while that path leads to it: it was renamed, and nobody took the path. */
+  async #isConnected(repository: Repository, ask: Ask): Promise<boolean> {
+    if (isConnected(repository, this.#settings)) return true;
+    for (const entry of entriesBeside(repository, this.#settings)) {
+      const answer = await this.#readEntry(entry, ask);
+      if (answer.status === "ok" && answer.value.id === repository.id) return true;
+    }
+    return false;
   }
 }

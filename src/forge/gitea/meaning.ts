@@ -45,6 +45,11 @@ export function isConnected({ owner, name }: Repository, { organizations, reposi
   );
 }
 
+/** Lists the single repositories of the settings that are, or were, the same owner's: a rename leads from there. */
+export function entriesBeside({ owner }: Repository, { repositories }: ForgeSettings): readonly string[] {
+  return repositories.filter((entry) => entry.toLowerCase().startsWith(`${owner.login.toLowerCase()}/`));
+}
+
 export function accountOf(account: Account, isSuspended: boolean): ForgeAccount {
   const { id, login } = account;
   const email = inOneLine(account.email ?? "") || `${login}@noreply.invalid`;

@@ -13,3 +13,12 @@ export function isConnected(path: string, { organizations, repositories }: Forge
     organizations.some((organization) => wanted.startsWith(`${organization.toLowerCase()}/`))
   );
 }
+
+/** Lists the single projects of the settings that have, or had, the same place as a path: a rename leads from there. */
+export function entriesBeside(path: string, { repositories }: ForgeSettings): readonly string[] {
+  return repositories.filter((repository) => placeOf(repository) === placeOf(path));
+}
+
+function placeOf(path: string): string {
+  return path.slice(0, path.lastIndexOf("/")).toLowerCase();
+}

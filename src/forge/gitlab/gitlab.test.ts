@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import { GitlabServer } from "../../../test/forges/gitlab/gitlab-server.ts";
 import { GitlabWorld, type WorldGroup, type WorldProject, type WorldUser } from "../../../test/forges/gitlab/world.ts";
+import { mustRun, plainEnv } from "../../../test/harness/program.ts";
 import { makeClock } from "../../base/clock.ts";
 import { makeLog } from "../../base/log.ts";
 import type { ForgeSettings } from "../../wire/forge-settings.ts";
@@ -141,6 +142,18 @@ test("listRepositories() leaves out a single project whose path leads to one tha
   const client = clientWith({ organizations: [], repositories: ["acme/shop"] });
   world.transfer(shop, world.addGroup("elsewhere", { visibility: "public" }));
   expect((await client.listRepositories(ask())).value).toEqual([]);
+});
+
+test("a single project that is renamed stays connected, until another one takes its path", async () => {
+  const { world, acme, shop, clientWith } = await stage();
+  const client = clientWith({ organizations: [], repositories: ["acme/shop"] });
+  const known = await shopOf({ client, shop });
+  world.renameProject(shop, "store");
+  expect((await client.listRepositories(ask())).value).toMatchObject([{ id: known.id, name: "store" }]);
+  expect((await client.readRepository(known, ask())).value).toMatchObject({ id: known.id, name: "store" });
+  const squatter = world.addProject("shop", acme);
+  expect((await client.listRepositories(ask())).value).toMatchObject([{ id: String(squatter.id), name: "shop" }]);
+  expect((await client.readRepository(known, ask())).value).toBeUndefined();
 });
 
 test("readRepository() follows renaming, archiving and deletion, and loses what is transferred or removed", async () => {
@@ -418,4 +431,18 @@ test("inspect() names each missing scope, group and membership", async () => {
     "GitLab shows the token neither a group nor a user never",
     "GitLab shows the token no project acme/shop",
   ]);
+});
+
+test("fetchCredential() fetches a private repository by git, and nothing less does", async () => {
+  const { server, shop, client } = await stage();
+  await server.fill(shop, { main: { "README.md": "hello" } });
+  const repository = await shopOf({ client, shop });
+  const { username, password } = await client.fetchCredential(repository, new AbortController().signal);
+  const env = { ...plainEnv("/nonexistent"), GIT_TERMINAL_PROMPT: "0" };
+  const list = (secret: string) => {
+    const address = repository.cloneUrl.replace("://", `://${username}:${secret}@`);
+    return mustRun(["git", "ls-remote", address], { env });
+  };
+  expect(await list(password)).toContain("refs/heads/main");
+  await expect(list("nothing")).rejects.toThrow();
 });

@@ -16,7 +16,7 @@ import type { AccountName, Answer, AnswerCache, Ask, ForgeClient } from "../forg
 import { type ForgeHttp, type HttpAnswer, openForgeHttp } from "../http/forge-http.ts";
 import { pathOf } from "../http/path.ts";
 import { readGitlabRate } from "../http/rates.ts";
-import { isConnected } from "./connected.ts";
+import { entriesBeside, isConnected } from "./connected.ts";
 import { inspectGitlab } from "./inspect.ts";
 import { accountOf, collaboratorsOf, keysOf, repositoryOf, roleOf } from "./meaning.ts";
 import { Member, Project, SshKey, User } from "./shapes.ts";
@@ -99,12 +99,17 @@ class GitlabReader {
     for (const organization of organizations) {
       const answer = await this.#listProjectsOf(organization, ask);
       asked.push(answer);
-      for (const project of answer.value) this.#add(project, found);
+      for (const project of answer.value) found.set(String(project.id), repositoryOf(project, this.#settings.url));
     }
     for (const path of repositories) {
       const answer = await this.#http.get(pathOf`/projects/${path}`, Project, ask);
       asked.push(answer);
-      if (answer.status === "ok") this.#add(answer.value, found);
+      // A path that was given up leads on: to one renamed, which stays connected, or moved away, which does not.
+      if (answer.status !== "ok") continue;
+      const { path_with_namespace: now } = answer.value;
+      if (isConnected(now, this.#settings) || entriesBeside(now, this.#settings).includes(path)) {
+        found.set(String(answer.value.id), repositoryOf(answer.value, this.#settings.url));
+      }
     }
     const askedAt = Math.min(...asked.map((answer) => answer.askedAt), this.#clock.now());
     return { value: [...found.values()], askedAt, source: asked.map(({ source }) => source).join(", ") };
@@ -113,7 +118,7 @@ class GitlabReader {
   async readRepository({ id }: ForgeRepository, ask: Ask): Promise<Answer<ForgeRepository | undefined>> {
     const answer = await this.#http.get(`/projects/${numberOf(id)}`, Project, ask);
     const { askedAt, source } = answer;
-    if (answer.status === "absent" || !isConnected(answer.value.path_with_namespace, this.#settings)) {
+    if (answer.status === "absent" || !(await this.#isConnected(answer.value, ask))) {
       return { value: undefined, askedAt, source };
     }
     return { value: repositoryOf(answer.value, this.#settings.url), askedAt, source };
@@ -173,10 +178,14 @@ class GitlabReader {
     );
   }
 
-  /** A path that was given up leads on to where its project went: only what is connected by its path of now counts. */
-  #add(project: Project, found: Map<string, ForgeRepository>): void {
-    if (!isConnected(project.path_with_namespace, this.#settings)) return;
-    found.set(String(project.id), repositoryOf(project, this.#settings.url));
+  /** One that was connected by its path is so while that path leads to it: it was renamed, and nobody took the path. */
+  async #isConnected({ id, path_with_namespace: path }: Project, ask: Ask): Promise<boolean> {
+    if (isConnected(path, this.#settings)) return true;
+    for (const entry of entriesBeside(path, this.#settings)) {
+      const answer = await this.#http.get(pathOf`/projects/${entry}`, Project, ask);
+      if (answer.status === "ok" && answer.value.id === id) return true;
+    }
+    return false;
   }
 
   #learn({ id, username }: { readonly id: number; readonly username: string }): void {

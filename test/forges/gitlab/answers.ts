@@ -11,11 +11,16 @@ import type { ForgeAnswer, ForgeRequest } from "../lib/exchange.ts";
 import { pageOf } from "../lib/pages.ts";
 import { groupBody, memberBody, projectBody, tokenBody, userBody } from "./bodies.ts";
 import * as documented from "./documented.ts";
-import type { RateLimit } from "./gitlab-server.ts";
 import { chainOf, type MemberRow, membersOf, membersOfGroup } from "./members.ts";
 import type { GitlabWorld, WorldGroup, WorldProject, WorldToken, WorldUser } from "./world.ts";
 
 const API = "/api/v4";
+
+/** Limits requests to so many in a window, for all who ask, as Rack::Attack does. */
+export interface RateLimit {
+  readonly limit: number;
+  readonly windowMs: number;
+}
 
 interface Asked {
   readonly request: ForgeRequest;

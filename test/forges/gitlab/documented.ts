@@ -11,7 +11,7 @@ import { z } from "zod";
 const Time = z.iso.datetime();
 const Day = z.iso.date();
 
-export const UserBasic = z.strictObject({
+const UserBasic = z.strictObject({
   id: z.int().positive(),
   username: z.string().min(1),
   name: z.string(),

@@ -12,15 +12,9 @@ import { Courier, type Signature } from "../lib/courier.ts";
 import { type ForgeServer, openForgeServer } from "../lib/forge-server.ts";
 import type { GitAsk, GitRuling } from "../lib/git-backend.ts";
 import { type Branches, fillGitFolder, makeGitFolder } from "../lib/git-folder.ts";
-import { GitlabAnswers, templateOf } from "./answers.ts";
+import { GitlabAnswers, type RateLimit, templateOf } from "./answers.ts";
 import * as documented from "./documented.ts";
 import type { GitlabWorld, HookEvent, WorldProject } from "./world.ts";
-
-/** Limits requests to so many in a window, for all who ask, as Rack::Attack does. */
-export interface RateLimit {
-  readonly limit: number;
-  readonly windowMs: number;
-}
 
 export class GitlabServer implements AsyncDisposable {
   readonly world: GitlabWorld;
