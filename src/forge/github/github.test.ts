@@ -402,6 +402,19 @@ test("an App has a token for each installation, asks for it once, and renews it 
   expect(both.budget).toMatchObject({ limit: 5_000 });
 });
 
+test("an App whose token GitHub no longer takes gets another, once for all who ask", async () => {
+  await using world = await open();
+  const { github, client } = world;
+  const shop = await world.shop();
+  const { password } = await client.fetchCredential(shop, ask().signal);
+  github.revokeToken(password);
+  world.requests();
+  const answers = await Promise.all(Array.from({ length: 5 }, () => client.readRepository(shop, ask())));
+  for (const { value } of answers) expect(value).toEqual(shop);
+  expect(world.requests().get("POST /app/installations/{installation_id}/access_tokens")).toBe(1);
+  expect((await client.fetchCredential(shop, ask().signal)).password).not.toBe(password);
+});
+
 test("an App that is taken away is no longer shown anything, at once and by definite answers", async () => {
   await using world = await open();
   const { github, client } = world;

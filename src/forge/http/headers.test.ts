@@ -74,7 +74,7 @@ test("pathOf() makes one segment of each value, whatever it is", () => {
   expect(pathOf`/repos/${"a/b?c#d"}/${"é %"}/x?y=1`).toBe("/repos/a%2Fb%3Fc%23d/%C3%A9%20%25/x?y=1");
   for (const value of ["", ".", ".."]) expect(() => pathOf`/repos/${value}/x`).toThrow("no account or repository");
   fc.assert(
-    fc.property(fc.string({ unit: "binary", minLength: 3 }), (value) => {
+    fc.property(fc.string({ unit: fc.nat(0xffff).map((unit) => String.fromCharCode(unit)), minLength: 3 }), (value) => {
       const url = new URL(`https://forge.example/api${pathOf`/repos/${value}/end`}`);
       expect(url.pathname.split("/")).toHaveLength(5);
       expect(url.search + url.hash).toBe("");
