@@ -9,7 +9,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { Description, type Operation } from "../lib/description.ts";
 import type { ForgeAnswer, ForgeRequest } from "../lib/exchange.ts";
-import { parseJson } from "../lib/json.ts";
+import { parseJson, type JsonObject } from "../lib/json.ts";
 import { Refusal, type Call, type Handlers, type Reply } from "./call.ts";
 import type { RateLimits } from "./limits.ts";
 import { accountHandlers } from "./routes-accounts.ts";
@@ -26,12 +26,20 @@ const PREFIXES: Readonly<Record<Edition, string>> = { cloud: "", enterprise: "/a
 const GENERIC_ERROR = "#/components/schemas/basic-error";
 
 /**
- * Where the description says what GitHub does not: in the list of installations it wants each account to be a user and
- * an enterprise at once (`allOf`), where the schema of a single installation says either (`anyOf`).
+ * Where the descriptions do not say what GitHub does. In the list of installations they want each account to be a user
+ * and an enterprise at once (`allOf`), where the schema of a single installation says either (`anyOf`).
  */
-const CORRECTIONS = {
-  "#/paths/~1app~1installations/get/responses/200/content/application~1json/schema/items":
-    "#/components/schemas/installation",
+const CORRECTIONS: Readonly<Record<string, JsonObject>> = {
+  "#/paths/~1app~1installations/get/responses/200/content/application~1json/schema/items": {
+    $ref: "#/components/schemas/installation",
+  },
+};
+/** A user of an enterprise's server has this, as octokit.net's model of it says; the description leaves it out. */
+const SUSPENDED_AT = { type: "string", format: "date-time", nullable: true };
+const ENTERPRISE_CORRECTIONS: Readonly<Record<string, JsonObject>> = {
+  ...CORRECTIONS,
+  "#/components/schemas/public-user/properties/suspended_at": SUSPENDED_AT,
+  "#/components/schemas/private-user/properties/suspended_at": SUSPENDED_AT,
 };
 
 const handlers: Handlers = { ...repositoryHandlers, ...accountHandlers, ...appHandlers };
@@ -62,7 +70,7 @@ export class Api {
     const folder = dirname(createRequire(import.meta.url).resolve("@octokit/openapi/package.json"));
     this.description = Description.read(
       join(folder, "generated", `${DESCRIPTIONS[options.edition]}.json`),
-      CORRECTIONS,
+      options.edition === "enterprise" ? ENTERPRISE_CORRECTIONS : CORRECTIONS,
     );
   }
 

@@ -57,8 +57,6 @@ export class Hooks {
   tell(event: WorldEvent, world: World): void {
     if (this.#hooks.length === 0) return;
     for (const payload of writePayloads(event, world, this.#options.addresses())) {
-      const complaint = this.#options.description.complaintAboutWebhook(payload.schema, payload.body);
-      if (complaint !== undefined) this.#options.violate(`webhook ${payload.schema}: ${complaint}`);
       for (const hook of this.#hooks) this.#tellHook(hook, payload, world, event);
     }
   }
@@ -81,7 +79,7 @@ export class Hooks {
       const owner = world.owners.get(payload.accountId);
       const repository = payload.repositoryId === undefined ? undefined : world.repositories.get(payload.repositoryId);
       const names = [owner?.login, repository && world.fullName(repository)].map((name) => name?.toLowerCase());
-      if (names.includes(hook.of.toLowerCase()) && !ALWAYS.has(payload.event)) this.#post(hook, payload);
+      if (names.includes(hook.of.toLowerCase()) && !ALWAYS.has(payload.event)) this.#postChecked(hook, payload);
       return;
     }
     const about =
@@ -90,7 +88,7 @@ export class Hooks {
       if (about !== undefined && about !== installation) continue;
       if (!this.#isFor(installation, payload, world)) continue;
       const body = { installation: writeInstallationName(installation), ...payload.body };
-      this.#post(hook, { ...payload, body });
+      this.#postChecked(hook, { ...payload, body });
     }
   }
 
@@ -102,6 +100,12 @@ export class Hooks {
     if (installation.suspendedAt !== undefined || !app.events.includes(payload.event)) return false;
     if (!isGiven(installation.permissions, NEEDED[payload.event])) return false;
     return payload.repositoryId === undefined || (installation.repositoryIds?.has(payload.repositoryId) ?? true);
+  }
+
+  #postChecked(hook: Hook, payload: Payload): void {
+    const complaint = this.#options.description.complaintAboutWebhook(payload.schema, payload.body);
+    if (complaint === undefined) this.#post(hook, payload);
+    else this.#options.violate(`webhook ${payload.schema}: ${complaint}`);
   }
 
   #post(hook: Hook, { event, action, body }: Pick<Payload, "event" | "action" | "body">): void {

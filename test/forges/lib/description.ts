@@ -46,13 +46,13 @@ export class Description {
   /**
    * Reads a description from a file of JSON, once for each process.
    *
-   * @param corrections pointers of schemas that are known to be wrong, and of those to take in their place
+   * @param corrections what is to stand at a pointer, where the description is known not to say what the forge does
    */
-  static read(path: string, corrections: Readonly<Record<string, string>> = {}): Description {
+  static read(path: string, corrections: Readonly<Record<string, JsonObject>> = {}): Description {
     let description = kept.get(path);
     if (description === undefined) {
       const document = parseJson(readFileSync(path, "utf8"));
-      for (const [wrong, right] of Object.entries(corrections)) correct(document, wrong, right);
+      for (const [pointer, right] of Object.entries(corrections)) correct(document, pointer, right);
       description = new Description(document);
       kept.set(path, description);
     }
@@ -172,12 +172,11 @@ export interface DescribedAnswer {
   readonly genericError: string;
 }
 
-function correct(document: unknown, wrong: string, right: string): void {
-  const names = namesIn(wrong);
+function correct(document: unknown, pointer: string, right: JsonObject): void {
+  const names = namesIn(pointer);
   const holder = valueAt(document, ...names.slice(0, -1));
-  const last = names.at(-1) ?? "";
-  if (!isObject(holder) || !(last in holder)) throw new Error(`Cannot correct a description: "${wrong}" is not there`);
-  Reflect.set(holder, last, { $ref: right });
+  if (!isObject(holder)) throw new Error(`Cannot correct a description: there is nothing above "${pointer}"`);
+  Reflect.set(holder, names.at(-1) ?? "", right);
 }
 
 function bracesIn({ parts }: Template): number {

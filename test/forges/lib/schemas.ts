@@ -21,7 +21,11 @@ const CONSTRAINS = new Set([
 
 export class Schemas {
   readonly document: unknown;
-  readonly #ajv = new Ajv({ strict: false, logger: false, allErrors: false, code: { optimize: false } });
+  /** Compiling is what takes time here, so ajv neither checks the schemas, nor copies them into each other, nor polishes. */
+  readonly #ajv = new Ajv({
+    ...{ strict: false, logger: false, allErrors: false },
+    ...{ validateSchema: false, inlineRefs: false, code: { optimize: false } },
+  });
   readonly #validators = new Map<string, ValidateFunction>();
   /** Pointers of schemas that ajv has, with the names it has them by. */
   readonly #names = new Map<string, string>();
