@@ -11,7 +11,8 @@ import { openSqlite } from "./open-sqlite.ts";
 
 async function openEngine({ target }: Given): Promise<Engine & AsyncDisposable> {
   const options = { clock: makeClock(), log: makeLog("silent") };
-  const engine = target.type === "sqlite" ? openSqlite(target.path) : await openPostgres(target.url, options);
+  const engine =
+    target.type === "sqlite" ? openSqlite(target.path, options.clock) : await openPostgres(target.url, options);
   return { ...engine, [Symbol.asyncDispose]: () => engine.close() };
 }
 

@@ -90,3 +90,13 @@ test("a commit that was acknowledged is there after kill -9 at any moment", { ti
   }
   expect(acknowledged).toBeGreaterThan(8);
 });
+
+test("a long row of queries keeps no timer waiting for long", async () => {
+  await using store = await open();
+  let rang = 0;
+  const timer = setInterval(() => (rang += 1), 1);
+  const begunAt = performance.now();
+  while (performance.now() - begunAt < 1_000) await store.environments.list();
+  clearInterval(timer);
+  expect(rang).toBeGreaterThanOrEqual(4);
+});

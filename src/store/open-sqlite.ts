@@ -10,6 +10,7 @@
 import { closeSync, openSync, readFileSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { Kysely, sql } from "kysely";
+import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
 import type { Engine } from "./engine.ts";
 import type { Tables } from "./schema.ts";
@@ -20,8 +21,8 @@ import { makeSqliteDialect } from "./sqlite-dialect.ts";
  *
  * @throws {Fault} `state.locked` when another process has it open, `state.damaged` when it cannot be used
  */
-export function openSqlite(path: string): Engine {
-  const kysely = new Kysely<Tables>({ dialect: makeSqliteDialect(openDatabase(path)) });
+export function openSqlite(path: string, clock: Clock): Engine {
+  const kysely = new Kysely<Tables>({ dialect: makeSqliteDialect(openDatabase(path), clock) });
   let closed: Promise<void> | undefined;
   return {
     name: path,

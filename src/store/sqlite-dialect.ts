@@ -18,6 +18,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from "kysely";
+import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
 
 /** Statements kept prepared, those used last: our queries are some fifty, and the writing of long lists generates more. */
@@ -26,10 +27,13 @@ const KEPT_STATEMENTS = 100;
 /** A longer one is of a list, and takes more room than preparing it takes time. */
 const KEPT_STATEMENT_LENGTH = 4_000;
 
+/** Longest row of queries (guess: a person types ten characters a second). */
+const TURN_MS = 100;
+
 /** Makes a dialect that speaks to an open database and closes it when Kysely is destroyed. */
-export function makeSqliteDialect(database: DatabaseSync): Dialect {
+export function makeSqliteDialect(database: DatabaseSync, clock: Clock): Dialect {
   return {
-    createDriver: () => makeDriver(database),
+    createDriver: () => makeDriver(database, clock),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new TransactionalAdapter(),
     createIntrospector: (kysely) => new SqliteIntrospector(kysely),
@@ -43,12 +47,16 @@ class TransactionalAdapter extends SqliteAdapter {
   }
 }
 
-function makeDriver(database: DatabaseSync): Driver {
+function makeDriver(database: DatabaseSync, clock: Clock): Driver {
   const connection = makeConnection(database);
+  const untilMayRun = makeTurns(clock);
   const say = async (sql: string): Promise<void> => unlessFull(() => database.exec(sql));
   return {
     init: async () => undefined,
-    acquireConnection: async () => connection,
+    acquireConnection: async () => {
+      await untilMayRun();
+      return connection;
+    },
     // IMMEDIATE takes the write lock at once: a transaction that reads first can then not fail at its first write.
     beginTransaction: () => say("begin immediate"),
     commitTransaction: () => say("commit"),
@@ -60,6 +68,22 @@ function makeDriver(database: DatabaseSync): Driver {
     destroy: async () => {
       database.close();
     },
+  };
+}
+
+/**
+ * A query is done before its promise is, so one after the other they could go on for ever without a socket being read or a
+ * timer ringing. This lets those in once a row of queries has lasted too long.
+ */
+function makeTurns(clock: Clock): () => Promise<void> {
+  let begunAt: number | undefined;
+  return async () => {
+    if (begunAt === undefined) {
+      begunAt = clock.elapsed();
+      setImmediate(() => {
+        begunAt = undefined;
+      });
+    } else if (clock.elapsed() - begunAt > TURN_MS) await new Promise((resolve) => setImmediate(resolve));
   };
 }
 

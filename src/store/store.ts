@@ -50,7 +50,7 @@ export interface Store extends AsyncDisposable {
  */
 export async function openStore(target: StoreTarget, options: StoreOptions): Promise<Store> {
   const { clock, cluster = "local" } = options;
-  const engine = target.type === "sqlite" ? openSqlite(target.path) : await openPostgres(target.url, options);
+  const engine = target.type === "sqlite" ? openSqlite(target.path, clock) : await openPostgres(target.url, options);
   try {
     await migrate(engine);
   } catch (error) {
