@@ -131,7 +131,7 @@ interface Session {
 }
 
 /** Runs steps against the real thing, and knows what is true. */
-class Trial {
+class Trial implements AsyncDisposable {
   readonly world: AccessWorld;
   readonly graceMs: number;
   readonly processes: [Access, Access];
@@ -159,6 +159,10 @@ class Trial {
     const trial = new Trial(world, [one, await world.open("two")]);
     trial.#quickSince = world.clock.now();
     return trial;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.world[Symbol.asyncDispose]();
   }
 
   async take(given: Step): Promise<void> {
@@ -350,12 +354,11 @@ test(
     let admittedCount = 0;
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(0, 15_000, 40_000), steps, async (graceMs, taken) => {
-        const trial = await Trial.begin(graceMs);
-        await using _world = trial.world;
+        await using trial = await Trial.begin(graceMs);
         for (const given of taken) await trial.take(given);
         await trial.settle();
         expect(trial.violations).toEqual([]);
-        // Healthy again, everybody who may gets in, at the second try after at most a look at a repository each 5 s.
+        // Healthy again, everybody who may gets in, at the second try at the latest.
         trial.quick();
         await trial.wait(POLL_MS + 2 * SLACK_MS);
         for (const who of PEOPLE) {

@@ -358,6 +358,21 @@ test("hint() asks again for something that was under way when the hint came", as
   expect(access.judge(ada)).toMatchObject({ allowed: false });
 });
 
+test("decide() relies on no answer that was asked for before a hint, though it comes after it", async () => {
+  await using world = makeWorld();
+  const access = await world.openKnowing();
+  await world.until(access.decide(ada, never));
+  await world.clock.advance(31_000);
+  world.client.delayMs = 500;
+  const before = access.decide(ada, never);
+  await world.clock.advance(100);
+  world.client.repository("10").roles.delete("1");
+  void access.hint("hub", [{ type: "everything" }]);
+  await world.clock.advance(100);
+  await expect(world.until(access.decide(ada, never))).resolves.toMatchObject({ allowed: false, type: "no" });
+  await before;
+});
+
 test("hint() does bounded work for a flood of hints", async () => {
   await using world = makeWorld();
   const access = await world.openKnowing();
@@ -406,7 +421,7 @@ test("discover() finds a new collaborator, and a known one with a new key", asyn
   });
 });
 
-test("discover() looks at a repository once in 5 s, and not for longer than 2 s", async () => {
+test("discover() looks at a repository once in 2 s, and not for longer than 2 s", async () => {
   await using world = makeWorld();
   const access = await world.openKnowing();
   await world.clock.advance(6_000);
