@@ -33,12 +33,12 @@ export async function openSshd(
   await makeKey(key, "ed25519", "sshd");
   writeFileSync(keys, clients.map((client) => `${readPublicKey(client.identityFile)}\n`).join(""), { mode: 0o600 });
   const lines = [
+    ...settings, // first, as the first that is said of anything holds: sshd_config(5)
     `ListenAddress 127.0.0.1:${port}`,
     `HostKey ${key}`,
     `AuthorizedKeysFile ${keys}`,
     ...["StrictModes no", "UsePAM no", "UseDNS no", "PidFile none", "PrintMotd no", "PrintLastLog no"],
     ...["PermitRootLogin yes", "AcceptEnv *", "Subsystem sftp internal-sftp", "MaxStartups 100", "MaxSessions 100"],
-    ...settings,
   ];
   writeFileSync(config, `${lines.join("\n")}\n`);
   const running = start(["/usr/sbin/sshd", "-D", "-e", "-f", config]);
