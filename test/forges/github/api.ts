@@ -42,6 +42,7 @@ const ENTERPRISE_CORRECTIONS: Readonly<Record<string, JsonObject>> = {
   "#/components/schemas/private-user/properties/suspended_at": SUSPENDED_AT,
 };
 
+const require = createRequire(import.meta.url);
 const handlers: Handlers = { ...repositoryHandlers, ...accountHandlers, ...appHandlers };
 
 export interface ApiOptions {
@@ -67,7 +68,7 @@ export class Api {
   constructor(options: ApiOptions) {
     this.#options = options;
     this.prefix = PREFIXES[options.edition];
-    const folder = dirname(createRequire(import.meta.url).resolve("@octokit/openapi/package.json"));
+    const folder = dirname(require.resolve("@octokit/openapi/package.json"));
     this.description = Description.read(
       join(folder, "generated", `${DESCRIPTIONS[options.edition]}.json`),
       options.edition === "enterprise" ? ENTERPRISE_CORRECTIONS : CORRECTIONS,

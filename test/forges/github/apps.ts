@@ -8,7 +8,7 @@ import type { App, AppPermissions, Installation } from "./entities.ts";
 import type { World } from "./world.ts";
 
 /** What Slipway needs of an App, and the webhooks that go with it. */
-export const USUAL_PERMISSIONS: AppPermissions = { metadata: "read", contents: "write", members: "read" };
+const USUAL_PERMISSIONS: AppPermissions = { metadata: "read", contents: "write", members: "read" };
 const USUAL_EVENTS = ["member", "membership", "team", "team_add", "organization", "repository"];
 
 export interface AppSpec {

@@ -138,7 +138,7 @@ export class RateLimits {
     account.spent = account.spent.filter(({ at }) => at > now - MINUTE_MS);
     const points = /^(GET|HEAD|OPTIONS)$/.test(method) ? 1 : 5;
     const before = account.spent.reduce((sum, entry) => sum + entry.points, 0);
-    account.spent.push({ at: now, points });
+    if (Number.isFinite(this.#options.pointsPerMinute)) account.spent.push({ at: now, points });
     const forced = this.#secondary !== undefined && now < this.#secondary.until ? this.#secondary : undefined;
     const isOver = before + points > this.#options.pointsPerMinute || account.underWay > this.#options.atOnce;
     if (forced === undefined && !isOver) return undefined;

@@ -43,12 +43,3 @@ export interface LoggedRequest {
   readonly asker: string | undefined;
   readonly isCharged: boolean;
 }
-
-/** Makes an answer of JSON. */
-export function answerJson(
-  status: number,
-  value: unknown,
-  headers: Readonly<Record<string, string>> = {},
-): ForgeAnswer {
-  return { status, headers, body: JSON.stringify(value) };
-}

@@ -32,7 +32,7 @@ export interface ForgeServerOptions {
 }
 
 /** The end of a server whose answers were not as described. */
-export class ForgeViolation extends Error {
+class ForgeViolation extends Error {
   override readonly name = "ForgeViolation";
 }
 
