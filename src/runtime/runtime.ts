@@ -31,6 +31,8 @@ export interface Source {
   /** What `origin` is inside, so that a push goes to the forge with the person's own credentials. */
   readonly originUrl: string;
   readonly branch: string;
+  /** Host (and port) for which git inside asks us for credentials, over https and through `Runtime.listen`. */
+  readonly credentialHost?: string;
   /** Branch that a branch not yet on the forge starts from; `undefined` when the branch exists. */
   readonly fromBranch?: string;
 }
@@ -125,6 +127,11 @@ export interface Runtime {
     signal: AbortSignal,
   ): Promise<{ exitCode: number }>;
   connect(id: string, session: SessionSpec, signal: AbortSignal): Promise<Reach>;
+  /**
+   * Takes the calls of what runs inside, in the stead of whoever took them before, until it is closed or the environment
+   * sleeps. A few at once and 10 s for each; how much is read of one is bounded by `onCall`, and none of it is trusted.
+   */
+  listen(id: string, onCall: (stream: Duplex) => void): Promise<{ close(): Promise<void> }>;
   observe(id: string): Promise<Observed>;
   unsaved(id: string): Promise<Unsaved>;
   /** Adds a line to the environment's log. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { PassThrough } from "node:stream";
+import { type Duplex, PassThrough } from "node:stream";
 import type {
   Command,
   EnvironmentSpec,
@@ -49,6 +49,8 @@ export class FakeRuntime implements Runtime {
   }[] = [];
   /** Decides how a command ends; may wait. */
   onCommand: (command: Command, signal: AbortSignal) => number | Promise<number> = () => 0;
+  /** Who takes the calls of which environment. */
+  readonly takers = new Map<string, (stream: Duplex) => void>();
   readonly #before = new Map<RuntimeMethod, Trap>();
   readonly #after = new Map<RuntimeMethod, Trap>();
 
@@ -126,6 +128,17 @@ export class FakeRuntime implements Runtime {
         stream.destroy();
       };
       return { stream, hostKey: Buffer.from("key"), user: "dev", end };
+    });
+  }
+
+  listen(id: string, onCall: (stream: Duplex) => void): Promise<{ close(): Promise<void> }> {
+    return this.#do("listen", id, () => {
+      this.#find(id);
+      this.takers.set(id, onCall);
+      const close = async (): Promise<void> => {
+        if (this.takers.get(id) === onCall) this.takers.delete(id);
+      };
+      return { close };
     });
   }
 

@@ -12,6 +12,8 @@ export interface EtcFacts {
   readonly gid: number;
   readonly hostname: string;
   readonly author: { readonly name: string; readonly email: string };
+  /** For whom git asks the service for credentials. */
+  readonly credentialHost?: string;
   /** Random: 32 hexadecimal digits, the same for the life of the environment. */
   readonly machineId: string;
   /** Addresses of name servers that can be reached from inside. */
@@ -87,9 +89,16 @@ function records(text: string): string[][] {
 }
 
 /** Of the system's level, so that the person's own `~/.gitconfig` wins. */
-function makeGitConfig({ own, author }: EtcFacts): string {
+function makeGitConfig({ own, author, credentialHost }: EtcFacts): string {
   const user = `[user]\n\tname = ${quoteGit(author.name)}\n\temail = ${quoteGit(author.email)}\n`;
-  return `${own.gitconfig}${own.gitconfig === "" || own.gitconfig.endsWith("\n") ? "" : "\n"}${user}`;
+  return `${own.gitconfig}${own.gitconfig === "" || own.gitconfig.endsWith("\n") ? "" : "\n"}${user}${makeCredentialConfig(credentialHost)}`;
+}
+
+/** gitcredentials(7): of its system's level too; a person's own helpers are asked after ours, or alone after an empty one. */
+function makeCredentialConfig(host: string | undefined): string {
+  if (host === undefined) return "";
+  // Without the path one repository's credential would be taken for every other's of that host.
+  return `[credential ${quoteGit(`https://${host}`)}]\n\thelper = ${INSIDE}/git-credential\n\tuseHttpPath = true\n`;
 }
 
 /** git-config(1), "Syntax": between double quotes, `\\`, `\"` and `\n` stand for themselves. */

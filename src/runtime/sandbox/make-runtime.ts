@@ -7,13 +7,14 @@ import { existsSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 
 import { Fault } from "../../base/fault.ts";
-import type { EnvironmentSpec, Runtime } from "../runtime.ts";
+import type { EnvironmentSpec, Observed, Runtime } from "../runtime.ts";
+import { makeCalls } from "./calls.ts";
 import { makeBaseEnv, makeCommandFile } from "./command-file.ts";
 import { runCommand } from "./commands.ts";
 import { openReach } from "./connecting.ts";
 import { readGroupPids } from "./control-groups.ts";
 import { emptyTrash, makeFiles } from "./creating.ts";
-import { makeDiskUse } from "./disk-use.ts";
+import { type DiskUse, makeDiskUse } from "./disk-use.ts";
 import { makeDoors } from "./doors.ts";
 import type { Host } from "./host.ts";
 import { clearKeyrings, findKeyringLacks } from "./keyrings.ts";
@@ -47,8 +48,13 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
   const queue = makeOneAtATime();
   const disk = makeDiskUse(host.clock);
   const doors = makeDoors(host);
+  const calls = makeCalls(host);
   const readAll = makeShared(async (id) => readProcesses(await readGroupPids(groups, id)));
   const at = (id: string) => makePlace(stateDir, id);
+  const shut = async (id: string) => {
+    doors.close(id);
+    await calls.close(id);
+  };
   return {
     lacks: [...machine.lacks, ...network.lacks, ...groups.lacks, ...findKeyringLacks()],
     baseEnv: (user, workspaceFolder) => makeBaseEnv({ user, workspaceFolder, containerEnv: {} }, {}),
@@ -73,29 +79,22 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
       const { place, spec, state } = needRunning(host, at(id));
       return openReach(host, place, { doors, spec, state, session, readAll: () => readAll(id) });
     },
-    run: async (id, command, env, signal) => {
-      const { place, spec, state } = needRunning(host, at(id));
-      return runCommand(host, place, { spec, state, command, env }, signal);
-    },
+    listen: (id, onCall) => queue(id, async () => calls.listen(needFiles(at(id)), onCall)),
+    run: async (id, command, env, signal) =>
+      runCommand(host, at(id), { ...needRunning(host, at(id)), command, env }, signal),
     readSource: async (id, path) => readSourceFile(checkoutOf(at(id)), path),
-    observe: async (id) => {
-      const place = at(id);
-      if (!existsSync(place.folder)) return { power: "absent", checkedOut: false };
-      const diskBytes = disk.read(id, place.folder);
-      const power = findRunning(host, place) === undefined ? "sleeping" : "running";
-      return { power, checkedOut: existsSync(place.workspace), ...(diskBytes === undefined ? {} : { diskBytes }) };
-    },
+    observe: async (id) => observe(host, at(id), disk),
     unsaved: async (id) => readUnsaved(await look(host, at(id), queue)),
     note: async (id, line) => appendLog(needFolder(at(id)).log, `${line}\n`),
     readLog: async (id, maxBytes) => readLogEnd(needFolder(at(id)).log, maxBytes),
     sleep: (id) =>
       queue(id, async () => {
-        doors.close(id);
+        await shut(id);
         await stopAll(host, at(id));
       }),
     destroy: (id) =>
       queue(id, async () => {
-        doors.close(id);
+        await shut(id);
         await removeAll(host, at(id));
         disk.forget(id);
       }),
@@ -110,6 +109,13 @@ function findRunning(host: Host, place: Place): Running | undefined {
 
 function needFolder(place: Place): Place {
   if (existsSync(place.folder)) return place;
+function observe(host: Host, place: Place, disk: DiskUse): Observed {
+  if (!existsSync(place.folder)) return { power: "absent", checkedOut: false };
+  const diskBytes = disk.read(place.id, place.folder);
+  const power = findRunning(host, place) === undefined ? "sleeping" : "running";
+  return { power, checkedOut: existsSync(place.workspace), ...(diskBytes === undefined ? {} : { diskBytes }) };
+}
+
   throw absent(place.id, "it does not exist");
 }
 

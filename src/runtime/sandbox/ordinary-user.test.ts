@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { whyNoService } from "../../../test/harness/needs.ts";
 import { run } from "../../../test/harness/program.ts";
 import type { Told } from "../../../test/harness/programs/use-sandbox.ts";
+import type { Source } from "../runtime.ts";
 import { giveFolder, openTestSandbox, START } from "../../../test/harness/sandbox.ts";
 import type { TestSandbox } from "../../../test/harness/sandbox.ts";
 
@@ -44,12 +45,13 @@ const AS_USER = [
   "--bounding-set=-all",
 ];
 
-async function asUser(line: string, words: readonly string[], start = START) {
+async function asUser(line: string, words: readonly string[], start = START, changes: Partial<Source> = {}) {
   const spec = sandbox.makeSpec();
-  const source = { ...spec.source, mirrorPath: join(folder, "mirror.git") };
+  const source = { ...spec.source, mirrorPath: join(folder, "mirror.git"), ...changes };
   const stateDir = join(folder, "state");
   const { gatewayKey } = sandbox.options;
-  const told: Told = { stateDir, gatewayKey, network: "auto", specs: [{ ...spec, source }], start, line };
+  const tools = { node: process.execPath };
+  const told: Told = { stateDir, gatewayKey, network: "auto", specs: [{ ...spec, source }], start, line, tools };
   const service = [process.execPath, PROGRAM, JSON.stringify(told), ...words];
   return { spec, ...(await run([...AS_USER, ...service], { timeoutMs: 60_000 })) };
 }
@@ -101,6 +103,15 @@ test("the service command of an ordinary user's environment runs without any cap
   const capabilities = stdout.match(/^Cap.*/gm) ?? [];
   expect(capabilities.filter((one) => !one.endsWith("0000000000000000"))).toEqual([]);
   expect(capabilities.length).toBeGreaterThan(7);
+});
+
+test("git in an ordinary user's environment gets a credential over the socket of the environment", async () => {
+  const line =
+    "echo url=https://forge.example/hello.git | git credential fill; stat -c '%a %u' /opt/slipway/calls.sock";
+  const words = ["create", "start", "listen", "run", "log", "destroy"];
+  const { exitCode, stdout } = await asUser(line, words, START, { credentialHost: "forge.example" });
+  expect([exitCode, stdout]).toEqual([0, expect.stringContaining("\nusername=ada\npassword=token\n")]);
+  expect(stdout).toContain(`\n600 ${UID}\n`);
 });
 
 test("an ordinary user is told which setting forbids environments", async () => {

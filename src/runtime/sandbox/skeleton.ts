@@ -55,7 +55,10 @@ const ROOT_LINKS: Readonly<Record<string, string>> = {
   "var/lock": "/run/lock",
 };
 
-const SCRIPTS = { "init.sh": "init.sh", "runner.sh": "runner.sh", "door.sh": "door.sh", "shell.sh": "shell" };
+const SCRIPTS = {
+  ...{ "init.sh": "init.sh", "runner.sh": "runner.sh", "door.sh": "door.sh", "shell.sh": "shell" },
+  "git-credential.sh": "git-credential",
+};
 
 /** Makes what every launch needs. `uid` owns the home folder and the inner sshd's key. */
 export function makeSkeleton(place: Place, machine: Machine, uid: number): void {

@@ -142,3 +142,4 @@ export function readEtcFacts({ machine, network }: Host, spec: EnvironmentSpec, 
     own: { passwd: own("passwd"), group: own("group"), gitconfig: own("gitconfig") },
   };
 }
+    ...(spec.source.credentialHost === undefined ? {} : { credentialHost: spec.source.credentialHost }),

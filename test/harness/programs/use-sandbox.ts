@@ -17,6 +17,7 @@ export interface Told {
   readonly network: NetworkChoice;
   readonly specs: readonly EnvironmentSpec[];
   readonly start: StartSpec;
+  readonly tools?: Readonly<Record<string, string>>;
   /** For the word `run`. */
   readonly line: string;
 }
@@ -35,6 +36,7 @@ for (const word of words) {
     if (word === "create") await runtime.create(spec, report, never);
     if (word === "start") await runtime.start(spec, told.start, report, never);
     if (word === "run") say(`ended ${(await runtime.run(spec.id, { shell: told.line }, {}, never)).exitCode}`);
+    if (word === "listen") await runtime.listen(spec.id, (call) => void call.end("username=ada\npassword=token\n"));
     if (word === "log") say(await runtime.readLog(spec.id, 100_000));
     if (word === "unsaved") say(JSON.stringify(await runtime.unsaved(spec.id)));
     if (word === "observe") say(JSON.stringify(await runtime.observe(spec.id)));
