@@ -42,6 +42,7 @@ test("openGithub() answers every route that it has with what the description all
     "/repos/acme/shop/collaborators",
     "/repos/acme/shop/collaborators/ada/permission",
     "/repos/acme/shop/teams",
+    "/repos/acme/shop/branches?per_page=1",
     "/rate_limit",
     "/meta",
   ];

@@ -17,6 +17,7 @@ import type {
   Team,
   User,
 } from "./entities.ts";
+import { WorldIndex } from "./world-index.ts";
 import type { WorldEvent } from "./world-event.ts";
 
 export interface WorldOptions {
@@ -40,98 +41,18 @@ export interface RepositorySpec {
   readonly defaultBranch?: string;
 }
 
-export class World {
-  readonly entities: Entities;
+export class World extends WorldIndex {
   readonly #options: WorldOptions;
   readonly #lastIds = new Map<string, number>();
-  /** Names in lower case; made anew with each change of a name. */
-  readonly #ownerIds = new Map<string, number>();
-  readonly #repositoryIds = new Map<string, number>();
-  readonly #teamIds = new Map<number, Set<number>>();
 
   constructor(options: WorldOptions, entities: Entities = makeEntities()) {
+    super(entities);
     this.#options = options;
-    this.entities = entities;
-    for (const owner of entities.owners.values()) this.#ownerIds.set(owner.login.toLowerCase(), owner.id);
-    for (const repository of entities.repositories.values()) this.#index(repository);
-    for (const team of entities.teams.values()) this.#indexTeam(team);
-  }
-
-  get owners(): ReadonlyMap<number, Owner> {
-    return this.entities.owners;
-  }
-
-  get teams(): ReadonlyMap<number, Team> {
-    return this.entities.teams;
-  }
-
-  get repositories(): ReadonlyMap<number, Repository> {
-    return this.entities.repositories;
   }
 
   /** This world as it is now, which nothing changes any more and nothing is heard from. */
   copy(): World {
     return new World({ ...this.#options, onEvent: () => undefined }, structuredClone(this.entities));
-  }
-
-  // What there is.
-
-  findOwner(login: string): Owner | undefined {
-    return this.owners.get(this.#ownerIds.get(login.toLowerCase()) ?? -1);
-  }
-
-  /** By the name it has now. */
-  findRepository(fullName: string): Repository | undefined {
-    return this.repositories.get(this.#repositoryIds.get(fullName.toLowerCase()) ?? -1);
-  }
-
-  /** By a name that it had once. */
-  findMoved(fullName: string): Repository | undefined {
-    return this.repositories.get(this.entities.redirects.get(fullName.toLowerCase()) ?? -1);
-  }
-
-  user(login: string): User {
-    const found = this.findOwner(login);
-    if (found?.type !== "User") throw new Error(`Cannot find user "${login}": there is none`);
-    return found;
-  }
-
-  organization(login: string): Organization {
-    const found = this.findOwner(login);
-    if (found?.type !== "Organization") throw new Error(`Cannot find organisation "${login}": there is none`);
-    return found;
-  }
-
-  repository(fullName: string): Repository {
-    const found = this.findRepository(fullName);
-    if (found === undefined) throw new Error(`Cannot find repository "${fullName}": there is none`);
-    return found;
-  }
-
-  /** @param path as in `acme/builders`, with the slug */
-  team(path: string): Team {
-    const [login = "", slug] = path.split("/");
-    const found = this.teamsOf(this.organization(login).id).find((team) => team.slug === slug);
-    if (found === undefined) throw new Error(`Cannot find team "${path}": there is none`);
-    return found;
-  }
-
-  teamsOf(organizationId: number): Team[] {
-    return [...(this.#teamIds.get(organizationId) ?? [])].flatMap((id) => this.teams.get(id) ?? []);
-  }
-
-  repositoriesOf(ownerId: number): Repository[] {
-    return [...this.repositories.values()].filter((repository) => repository.ownerId === ownerId);
-  }
-
-  owner(id: number): Owner {
-    const found = this.owners.get(id);
-    if (found === undefined) throw new Error(`Cannot find account ${id}: there is none`);
-    return found;
-  }
-
-  fullName(repository: Repository): string {
-    return `${this.owner(repository.ownerId).login}/${repository.name}`;
   }
 
   // People.
@@ -173,10 +94,10 @@ export class World {
     this.#claim(to);
     const before = owner.login;
     for (const repository of this.repositoriesOf(owner.id)) this.#giveUpName(repository);
-    this.#ownerIds.delete(before.toLowerCase());
+    this.forgetOwner(before);
     owner.login = to;
-    this.#ownerIds.set(to.toLowerCase(), owner.id);
-    for (const repository of this.repositoriesOf(owner.id)) this.#index(repository);
+    this.indexOwner(owner);
+    for (const repository of this.repositoriesOf(owner.id)) this.indexRepository(repository);
     if (owner.type === "Organization")
       this.#tell({ name: "organization", action: "renamed", organization: owner, before });
     this.#tell({ name: "installation_target", action: "renamed", account: owner, before });
@@ -196,7 +117,7 @@ export class World {
     for (const team of this.teams.values()) team.memberIds.delete(owner.id);
     for (const other of this.owners.values()) if (other.type === "Organization") other.members.delete(owner.id);
     this.entities.owners.delete(owner.id);
-    this.#ownerIds.delete(owner.login.toLowerCase());
+    this.forgetOwner(owner.login);
   }
 
   // Organisations and teams.
@@ -248,7 +169,7 @@ export class World {
       ...{ memberIds: new Set(), repositories: new Map() },
     };
     this.entities.teams.set(team.id, team);
-    this.#indexTeam(team);
+    this.indexTeam(team);
     this.#tell({ name: "team", action: "created", team });
     return team;
   }
@@ -306,7 +227,7 @@ export class World {
       ...{ createdAt: this.now(), updatedAt: this.now() },
     };
     this.entities.repositories.set(repository.id, repository);
-    this.#index(repository);
+    this.indexRepository(repository);
     this.#tell({ name: "repository", action: "created", repository });
     return repository;
   }
@@ -315,7 +236,7 @@ export class World {
     const repository = this.repository(fullName);
     this.#tell({ name: "repository", action: "deleted", repository });
     this.entities.repositories.delete(repository.id);
-    this.#repositoryIds.delete(this.fullName(repository).toLowerCase());
+    this.forgetRepository(repository);
     for (const team of this.teams.values()) team.repositories.delete(repository.id);
     for (const { repositoryIds } of this.entities.installations.values()) repositoryIds?.delete(repository.id);
   }
@@ -337,7 +258,7 @@ export class World {
     const before = repository.name;
     this.#giveUpName(repository);
     repository.name = to;
-    this.#index(repository);
+    this.indexRepository(repository);
     this.#tell({ name: "repository", action: "renamed", repository, before });
   }
 
@@ -350,7 +271,7 @@ export class World {
     this.#giveUpName(repository);
     for (const team of this.teamsOf(before.id)) team.repositories.delete(repository.id);
     repository.ownerId = to.id;
-    this.#index(repository);
+    this.indexRepository(repository);
     this.#tell({ name: "repository", action: "transferred", repository, before });
     for (const installation of this.entities.installations.values()) {
       if (installation.accountId !== before.id) continue;
@@ -403,29 +324,17 @@ export class World {
 
   #addOwner(owner: Owner): void {
     this.entities.owners.set(owner.id, owner);
-    this.#ownerIds.set(owner.login.toLowerCase(), owner.id);
-  }
-
-  #index(repository: Repository): void {
-    const name = this.fullName(repository).toLowerCase();
-    this.#repositoryIds.set(name, repository.id);
-    this.entities.redirects.delete(name);
+    this.indexOwner(owner);
   }
 
   #giveUpName(repository: Repository): void {
-    const name = this.fullName(repository).toLowerCase();
-    this.#repositoryIds.delete(name);
-    this.entities.redirects.set(name, repository.id);
-  }
-
-  #indexTeam(team: Team): void {
-    const ids = this.#teamIds.get(team.organizationId) ?? new Set();
-    this.#teamIds.set(team.organizationId, ids.add(team.id));
+    this.forgetRepository(repository);
+    this.entities.redirects.set(this.fullName(repository).toLowerCase(), repository.id);
   }
 
   #dropTeam(team: Team): void {
     this.entities.teams.delete(team.id);
-    this.#teamIds.get(team.organizationId)?.delete(team.id);
+    this.forgetTeam(team);
     for (const child of this.teamsOf(team.organizationId)) if (child.parentId === team.id) this.#dropTeam(child);
   }
 
