@@ -9,7 +9,7 @@ import { keep } from "../base/keep.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import { conditionOf } from "./conditions.ts";
 import type { Context } from "./context.ts";
-import { alone, type Entries, type Entry } from "./entries.ts";
+import { alone, endCalls, type Entries, type Entry } from "./entries.ts";
 import { startTakingUp } from "./opening.ts";
 import { finishRemoval, holdsWork } from "./remove.ts";
 
@@ -92,6 +92,7 @@ async function settleRecord(context: Context, entries: Entries, record: Environm
   const isNews = entry.live !== undefined || record.power !== "sleeping" || record.operation !== undefined;
   if (checkedOut && !isNews) return;
   entry.live = undefined;
+  await endCalls(entry);
   const facts = { environment: id, login, power: record.power, operation: record.operation };
   if (checkedOut) log.warn("environment.sleeps", facts);
   else log.error("environment.lost", new Error("Cannot find the files of an environment"), facts);

@@ -18,6 +18,7 @@ import type { Context } from "./context.ts";
 import { envOf, readDefinition, startSpecOf } from "./definition.ts";
 import { runSequence } from "./lifecycle.ts";
 import { plainLine, stepLine } from "./lines.ts";
+import { tokenUrlOf } from "./push-credentials.ts";
 import type { Report } from "./shared-work.ts";
 
 /** An environment that takes sessions. */
@@ -30,8 +31,12 @@ export interface Live {
   readonly settled: Promise<void>;
 }
 
+/** Called as soon as something may run inside, before its commands do. */
+export type OnStarted = (record: EnvironmentRecord) => Promise<void>;
+
 export interface BringUpRequest {
   readonly id: string;
+  readonly onStarted: OnStarted;
   /** The origin has to have been asked since, if the files are made. Epoch ms. */
   readonly askedSince: number;
   readonly report: Report;
@@ -60,6 +65,7 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
     inventory: record.inventory.map((item) => ({ ...item, state: "present" })),
   });
   await context.runtime.start(spec, startSpecOf(definition, envOf(context, record, definition)), toStep, signal);
+  await request.onStarted(record);
   for (const note of [...notes, ...definition.warnings, ...context.runtime.lacks]) report(plainLine(note));
   const live = await runToReady(context, { hold, definition, report }, signal);
   await hold.end({ power: "running" });
@@ -71,9 +77,14 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
  *
  * @param signal ends the commands in the background
  */
-export async function takeUp(context: Context, id: string, signal: AbortSignal): Promise<Live> {
+export async function takeUp(
+  context: Context,
+  { id, onStarted }: Pick<BringUpRequest, "id" | "onStarted">,
+  signal: AbortSignal,
+): Promise<Live> {
   const hold = await takeHold(context, id);
   const { record } = hold;
+  await onStarted(record);
   const { definition } = readDefinition(record.definition, record);
   const live = await runToReady(context, { hold, definition, report: () => undefined }, signal);
   await hold.end({ power: "running" });
@@ -202,9 +213,11 @@ async function runToReady(context: Context, { hold, definition, report }: Runnin
   return { record, definition, warnings, settled };
 }
 
-function specOf({ directory, mirrors, limits }: Context, record: EnvironmentRecord): EnvironmentSpec {
+function specOf(context: Context, record: EnvironmentRecord): EnvironmentSpec {
+  const { directory, mirrors, limits } = context;
   const { id, hostname, uid, repository, repositoryName, branch, fromBranch } = record;
   const person = directory.find(record.person);
+  const tokenUrl = tokenUrlOf(context, repository);
   return {
     id,
     hostname,
@@ -212,8 +225,9 @@ function specOf({ directory, mirrors, limits }: Context, record: EnvironmentReco
     source: {
       repository: repositoryName,
       mirrorPath: mirrors.pathOf(repository),
-      originUrl: directory.repository(repository)?.pushUrl ?? mirrors.originUrlOf(repository),
+      originUrl: tokenUrl?.href ?? directory.repository(repository)?.pushUrl ?? mirrors.originUrlOf(repository),
       branch,
+      ...(tokenUrl === undefined ? {} : { credentialHost: tokenUrl.host }),
       ...(fromBranch === undefined ? {} : { fromBranch }),
     },
     author: { name: person?.fullName ?? record.person, email: person?.email ?? "" },

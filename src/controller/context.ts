@@ -6,6 +6,7 @@
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { Directory } from "../forge/directory.ts";
+import type { GitCredential } from "../forge/forge-client.ts";
 import type { Mirrors } from "../forge/mirrors.ts";
 import type { Limits, Runtime } from "../runtime/runtime.ts";
 import type { Environments as Records } from "../store/environments.ts";
@@ -15,7 +16,14 @@ export interface Context {
   readonly store: Records;
   readonly runtime: Runtime;
   readonly mirrors: Pick<Mirrors, "pathOf" | "originUrlOf" | "refresh" | "branches" | "defaultBranch">;
-  readonly directory: Pick<Directory, "find" | "repository" | "usable" | "mayUse">;
+  readonly directory: Pick<Directory, "find" | "repository" | "usable" | "mayUse" | "mayPush">;
+  /**
+   * Has a forge make a token that pushes to one repository, by its id, and to nothing else; `undefined`: it makes none.
+   * Absent where no forge does.
+   *
+   * @throws {Fault} `forge.unreached`, `forge.limited` or `forge.refused`
+   */
+  readonly pushCredential?: (repository: string, signal: AbortSignal) => Promise<GitCredential | undefined>;
   readonly audit: { append(event: AuditEvent): Promise<void> };
   readonly clock: Clock;
   readonly log: Log;

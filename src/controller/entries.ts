@@ -13,6 +13,8 @@ export interface Entry {
   live: Live | undefined;
   /** Set while it is brought up. */
   opening: SharedWork<Live> | undefined;
+  /** Set while what runs inside may call us. */
+  calls: { close(): Promise<void> } | undefined;
   /** Ends what was begun for it: its bringing up, and commands in the background. Another one after that. */
   stop: AbortController;
   /** Set while nobody else may begin anything with it: it is being removed, or looked at. Never rejects. */
@@ -44,6 +46,7 @@ export function makeEntries(): Entries {
         id,
         live: undefined,
         opening: undefined,
+        calls: undefined,
         stop: new AbortController(),
         exclusive: undefined,
         sessions: new Set(),
@@ -85,6 +88,14 @@ export async function halt(entry: Entry, reason: Error): Promise<void> {
   entry.stop.abort(reason);
   const opened = await entry.opening?.done.catch(() => undefined);
   await (opened ?? entry.live)?.settled;
+  await endCalls(entry);
   entry.live = undefined;
   entry.stop = new AbortController();
+}
+
+/** Hangs up on whoever calls from inside an environment, and takes no more calls. */
+export async function endCalls(entry: Entry): Promise<void> {
+  const { calls } = entry;
+  entry.calls = undefined;
+  await calls?.close();
 }

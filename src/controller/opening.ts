@@ -4,10 +4,11 @@
  * @module
  */
 import { Fault, faults } from "../base/fault.ts";
-import { bringUp, type Live, takeUp } from "./bring-up.ts";
+import { bringUp, type Live, type OnStarted, takeUp } from "./bring-up.ts";
 import { conditionOf } from "./conditions.ts";
 import type { Context } from "./context.ts";
-import type { Entry } from "./entries.ts";
+import { endCalls, type Entry } from "./entries.ts";
+import { takeCalls } from "./push-credentials.ts";
 import { type Report, shareWork, type SharedWork } from "./shared-work.ts";
 
 /**
@@ -16,12 +17,22 @@ import { type Report, shareWork, type SharedWork } from "./shared-work.ts";
  * @param askedSince if its files are made, its origin has to have been asked since; epoch ms
  */
 export function startOpening(context: Context, entry: Entry, askedSince: number): SharedWork<Live> {
-  return start(context, entry, (report, signal) => bringUp(context, { id: entry.id, askedSince, report }, signal));
+  const request = { id: entry.id, askedSince, onStarted: callsOf(context, entry) };
+  return start(context, entry, (report, signal) => bringUp(context, { ...request, report }, signal));
 }
 
 /** Begins to take up an environment that runs already. */
 export function startTakingUp(context: Context, entry: Entry): SharedWork<Live> {
-  return start(context, entry, (_, signal) => takeUp(context, entry.id, signal));
+  const request = { id: entry.id, onStarted: callsOf(context, entry) };
+  return start(context, entry, (_, signal) => takeUp(context, request, signal));
+}
+
+/** What runs inside may call from its first command on. */
+function callsOf(context: Context, entry: Entry): OnStarted {
+  return async (record) => {
+    await endCalls(entry);
+    entry.calls = await takeCalls(context, record);
+  };
 }
 
 function start(
@@ -40,6 +51,7 @@ function start(
       context.log.info("environment.opened", { environment: entry.id, login: live.record.login, tookMs });
       return live;
     } catch (error) {
+      await endCalls(entry);
       if (!signal.aborted) await clearFailed(context, entry.id, error);
       throw error;
     } finally {

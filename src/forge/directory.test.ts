@@ -114,7 +114,7 @@ describe("with a forge", () => {
   const shop = { type: "hyphenated", text: "shop-main" } as const;
 
   /** Ada is in the settings and is account 1; ivy, account 2, is known to the forge alone. */
-  async function open() {
+  async function open(options: { readonly makesTokens?: (forge: string) => boolean } = {}) {
     const access = makeFakeAccess({
       accounts: [accountOf("1", "ada-at-work", [forgeKey.blob]), accountOf("2", "Ivy", [ivysKey.blob, sharedKey.blob])],
       repositories: [repositoryOf("10", "acme", "shop"), repositoryOf("11", "other", "shop")],
@@ -124,7 +124,10 @@ describe("with a forge", () => {
     const grants = [{ people: ["ada"], repositories: ["hello"] }];
     return {
       access,
-      directory: await openDirectory({ settings: { people, repositories, grants, forges: [forge] }, folder, access }),
+      directory: await openDirectory({
+        ...{ settings: { people, repositories, grants, forges: [forge] }, folder, access },
+        ...options,
+      }),
     };
   }
 
@@ -183,6 +186,38 @@ describe("with a forge", () => {
     });
     // Somebody else's key is no proof of being ada.
     expect(directory.judge({ person: "ada", key: sharedKey.blob })).toMatchObject({ allowed: false });
+  });
+
+  const reads = { ...YES, role: "read" as const };
+  const refused = no("Ivy is no collaborator of acme/shop");
+  test.each([
+    ["of an account", ["github.2", "github.10"], YES, ""],
+    ["of somebody in the settings", ["ada", "github.10"], { ...YES, role: "admin" as const }, ""],
+    ["of who may only read", ["github.2", "github.10"], reads, "you may read it and not push to it"],
+    [
+      "by an old answer",
+      ["github.2", "github.10"],
+      { ...YES, isStale: true },
+      "github cannot be asked whether you may",
+    ],
+    ["of who is refused", ["github.2", "github.10"], refused, "Ivy is no collaborator of acme/shop"],
+    ["to a repository of the settings", ["ada", "hello"], YES, "no forge says that you may push to it"],
+    ["of somebody without an account", ["bob", "github.10"], YES, "no forge says that you may push to it"],
+    ["of nobody", ["github.9", "github.10"], YES, "no forge says that you may push to it"],
+  ])("mayPush() judges a push %s by what the forge says now", async (_, [person = "", repository = ""], ...given) => {
+    const [decision, refusal] = given;
+    const { directory, access } = await open();
+    access.says.set("1 10", decision).set("2 10", decision);
+    const use = await directory.mayPush(person, repository, never);
+    expect(use.allowed ? "" : use.told).toBe(refusal);
+    expect(access.asked.every(({ key }) => key === undefined)).toBe(true);
+  });
+
+  test("repository() says that one can be pushed to by token where its forge makes them", async () => {
+    const makesTokens = (name: string): boolean => name === "github";
+    expect((await open({ makesTokens })).directory.repository("github.10")).toMatchObject({ canPushByToken: true });
+    expect((await open()).directory.repository("github.10")).not.toHaveProperty("canPushByToken");
+    expect((await open({ makesTokens })).directory.repository("hello")).not.toHaveProperty("canPushByToken");
   });
 
   test("watch() ends a session once, whether the forge says so or the settings do", async () => {

@@ -82,7 +82,9 @@ export interface Directory {
   usable(who: Who, login: PlaceLogin, signal: AbortSignal): Promise<Usable>;
   /** Says whether somebody may use a repository, or without one the lobby, having asked the forge. */
   mayUse(who: Who, repository: string | undefined, signal: AbortSignal): Promise<Use>;
-  /** Says the same from memory: whether a session may go on. */
+  /** Says whether somebody, by whatever key, may push to a repository of a forge now: by its last good answer they may not. */
+  mayPush(person: string, repository: string, signal: AbortSignal): Promise<Use>;
+  /** Says the same as `mayUse` from memory: whether a session may go on. */
   judge(who: Who, repository?: string): Use;
   /**
    * Calls back once, as soon as `judge` refuses a live session. Whoever admits subscribes first and then judges, so that
@@ -109,6 +111,8 @@ export interface DirectoryOptions {
   readonly folder: string;
   /** What forges say; absent when none is connected. */
   readonly access?: Access;
+  /** Says whether a forge, by name, makes tokens for pushing. @default none does */
+  readonly makesTokens?: (forge: string) => boolean;
 }
 
 /** Repositories of one name that a login is looked up in; more are as good as unknown (guess). */
@@ -120,7 +124,7 @@ const NAMED_MAX = 20;
  * @throws {Fault} `settings.invalid` with every complaint about every key file, each with its line
  */
 export async function openDirectory(options: DirectoryOptions): Promise<Directory> {
-  const { settings, access } = options;
+  const { settings, access, makesTokens = () => false } = options;
   const people = new Map(settings.people.map((person) => [person.name, personOf(person)]));
   const linked = new Map([...people.values()].flatMap((one) => (one.account ? [[idOfRef(one.account), one]] : [])));
   const listed = new Map(settings.repositories.map((one) => [one.name, { ...one, id: one.name }]));
@@ -132,7 +136,10 @@ export async function openDirectory(options: DirectoryOptions): Promise<Director
   let keys = await readKeys(settings.people, options.folder);
 
   const ofAccount = (account: AccountFacts): Person => linked.get(idOfRef(account)) ?? forgePerson(account);
-  const ofForge = (facts: RepositoryFacts): Repository => forgeRepository(facts, forges.get(facts.forge)?.url ?? "");
+  const ofForge = (facts: RepositoryFacts): Repository => ({
+    ...forgeRepository(facts, forges.get(facts.forge)?.url ?? ""),
+    ...(makesTokens(facts.forge) && facts.cloneUrl.startsWith("https://") ? { canPushByToken: true } : {}),
+  });
   const find = (id: string): Person | undefined => {
     const ref = people.has(id) ? undefined : readRef(id);
     const account = ref === undefined ? undefined : access?.account(ref);
@@ -207,6 +214,12 @@ export async function openDirectory(options: DirectoryOptions): Promise<Director
       if ("allowed" in question || access === undefined) return judge(question);
       return useOf(await access.decide(question, signal), question.account.forge);
     },
+    mayPush: async (person, repository, signal) => {
+      const account = find(person)?.account;
+      const ref = listed.has(repository) ? undefined : readRef(repository);
+      if (access === undefined || account === undefined || ref === undefined) return NO_FORGE;
+      return pushOf(await access.decide({ account, repository: ref }, signal), account.forge);
+    },
     judge: (who, repository) => judge(questionOf(who, repository)),
     watch: ({ who, repository }, onRevoked) => {
       let isOver = false;
@@ -238,6 +251,7 @@ export async function openDirectory(options: DirectoryOptions): Promise<Director
 }
 
 const ALLOWED: Use = { allowed: true };
+const NO_FORGE: Use = refuse("no forge says that you may push to it");
 const WITHDRAWN: Use = refuse("the key of this session was withdrawn");
 
 function refuse(told: string): Use {
@@ -247,6 +261,14 @@ function refuse(told: string): Use {
 function useOf(decision: Decision, forge: string): Use {
   if (!decision.allowed) return { allowed: false, isUnverified: decision.type === "unverified", told: decision.told };
   return decision.isStale ? { allowed: true, asOf: { forge, at: decision.verifiedAt } } : ALLOWED;
+}
+
+function pushOf(decision: Decision, forge: string): Use {
+  if (!decision.allowed) return useOf(decision, forge);
+  if (decision.role !== "write" && decision.role !== "admin") return refuse("you may read it and not push to it");
+  // Entering goes on for the grace time, but a token would be a new right, and one that outlives it.
+  if (decision.isStale) return { allowed: false, isUnverified: true, told: `${forge} cannot be asked whether you may` };
+  return ALLOWED;
 }
 
 function asOfOf(use: Use & { allowed: true }) {

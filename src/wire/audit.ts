@@ -54,6 +54,13 @@ const AuditEvent = z.discriminatedUnion("type", [
     repository: z.string(),
     branch: z.string(),
   }),
+  /** An environment was handed a token that pushes to its repository, for its person. The token is nowhere. */
+  z.strictObject({
+    type: z.literal("credential.issued"),
+    environment: z.string(),
+    person: z.string(),
+    repository: z.string(),
+  }),
   /** `by` is the person who asked; absent when Slipway itself did. */
   z.strictObject({
     type: z.literal("environment.destroyed"),

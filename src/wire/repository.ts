@@ -15,6 +15,8 @@ export interface Repository {
   readonly url: string;
   /** What a checkout calls `origin`, where that is not `url`: something a person can push to. */
   readonly pushUrl?: string;
+  /** Whether its forge makes short-lived tokens that push to it alone, over https at `url`. */
+  readonly canPushByToken?: boolean;
   /** The forge that says who may use it; absent: the grants of the settings do. */
   readonly forge?: ForgeRef;
 }

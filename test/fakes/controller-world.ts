@@ -15,6 +15,7 @@ import { type Environments, makeEnvironments } from "../../src/controller/enviro
 import type { Environments as Records } from "../../src/store/environments.ts";
 import { openStore, type Store } from "../../src/store/store.ts";
 import type { AuditEvent } from "../../src/wire/audit.ts";
+import type { Repository } from "../../src/wire/repository.ts";
 import { FakeRuntime } from "./fake-runtime.ts";
 
 /** Never resolves: what a killed process waits for. */
@@ -31,11 +32,15 @@ export interface World extends AsyncDisposable {
   readonly origins: Map<string, string[]>;
   /** Repositories by person. */
   readonly grants: Map<string, string[]>;
+  /** What is known of repositories beside their names, by id. */
+  readonly repositories: Map<string, Repository>;
   readonly audited: AuditEvent[];
   /** Which mirrors were refreshed, in order. */
   readonly refreshed: string[];
   /** Whether origins can be asked. */
   isAway: boolean;
+  /** What a service is made with. */
+  context(): Context;
   /** Starts a service; one that was started before counts as killed. */
   serve(changes?: Partial<Context>): Environments;
   /** The store as a process sees that is killed at its n-th write, from 1: before it, or after. */
@@ -53,6 +58,7 @@ export async function makeWorld(): Promise<World> {
   const services: Environments[] = [];
   const known = new Map<string, string[]>();
   const world: World = {
+    context: () => context(),
     runtime: new FakeRuntime(),
     store,
     origins: new Map([
@@ -63,11 +69,12 @@ export async function makeWorld(): Promise<World> {
       ["ada", ["hello", "tools"]],
       ["bob", ["hello"]],
     ]),
+    repositories: new Map(),
     audited: [],
     refreshed: [],
     isAway: false,
     serve: (changes = {}) => {
-      const environments = makeEnvironments({ ...context(), ...changes });
+      const environments = makeEnvironments({ ...world.context(), ...changes });
       services.push(environments);
       return environments;
     },
@@ -97,7 +104,7 @@ export async function makeWorld(): Promise<World> {
     },
     directory: {
       find: (name) => ({ id: name, name, fullName: `Full ${name}`, email: `${name}@example.com`, admin: false }),
-      repository: (id) => ({ id, name: id, url: "/" }),
+      repository: (id) => world.repositories.get(id) ?? { id, name: id, url: "/" },
       usable: async ({ person }) => ({
         repositories: (world.grants.get(person) ?? []).map((id) => ({ id, name: id, url: "/" })),
         unverified: [],
@@ -106,6 +113,10 @@ export async function makeWorld(): Promise<World> {
         world.grants.get(person)?.includes(repository) === true
           ? { allowed: true }
           : { allowed: false, isUnverified: false, told: `no grant for ${repository}` },
+      mayPush: async (person, repository) =>
+        world.grants.get(person)?.includes(repository) === true
+          ? { allowed: true }
+          : { allowed: false, isUnverified: false, told: "you may read it and not push to it" },
     },
     audit: {
       append: async (event) => {
