@@ -14,6 +14,7 @@ import { FILL, openMirror, readMirrorRefs, writeRepository } from "./checkout.ts
 import { makeCommandFile } from "./command-file.ts";
 import { makeEtcFiles } from "./etc-files.ts";
 import type { Host } from "./host.ts";
+import { clearKeyrings } from "./keyrings.ts";
 import { WORKSPACE } from "./layout.ts";
 import type { Place } from "./layout.ts";
 import { runInPassing } from "./passing.ts";
@@ -37,18 +38,39 @@ export async function makeFiles(
   await emptyTrash([place.trash, place.workspacePart]);
   report("preparing the files", host.clock.elapsed() - begun);
   const checkoutBegun = host.clock.elapsed();
-  await fillWorkspace(host, place, spec, signal);
+  // Done again after a crash: the files are not whole before it is.
+  await Promise.all([clearKeyrings(host.machine.identity, spec.uid), fillWorkspace(host, place, spec, signal)]);
   renameSync(place.workspacePart, place.workspace);
   report(`checking out ${spec.source.branch}`, host.clock.elapsed() - checkoutBegun);
 }
 
 async function fillWorkspace(host: Host, place: Place, spec: EnvironmentSpec, signal: AbortSignal): Promise<void> {
   const { source } = spec;
+  mkdirSync(join(place.workspacePart, source.repository), { recursive: true });
+  const prepared = prepareWorkspace(host, place, spec, signal);
+  prepared.catch(() => {}); // told below
+  try {
+    await checkOut(host, place, { spec, prepared }, signal);
+  } finally {
+    await prepared; // nothing is written any more when this is over; it tells why, if it was the reason
+  }
+}
+
+/** Makes the repository without its files. Nobody inside can reach it before this has ended. */
+async function prepareWorkspace(host: Host, place: Place, spec: EnvironmentSpec, signal: AbortSignal): Promise<void> {
+  const { source } = spec;
   const refs = await readMirrorRefs(source.mirrorPath, signal);
-  const folder = join(place.workspacePart, source.repository);
-  mkdirSync(folder, { recursive: true });
-  writeRepository(folder, source, refs);
+  writeRepository(join(place.workspacePart, source.repository), source, refs);
   giveTree(place.workspacePart, spec.uid, host.machine);
+}
+
+async function checkOut(
+  host: Host,
+  place: Place,
+  { spec, prepared }: { spec: EnvironmentSpec; prepared: Promise<void> },
+  signal: AbortSignal,
+): Promise<void> {
+  const { source } = spec;
   writeEtc(place, makeEtcFiles(readEtcFacts(host, spec, "slipway")), host.machine);
   const inside = `${WORKSPACE}/${source.repository}`;
   const commandText = makeCommandFile({
@@ -56,7 +78,7 @@ async function fillWorkspace(host: Host, place: Place, spec: EnvironmentSpec, si
     env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
     folder: inside,
   });
-  const passing = { place, spec, commandText, output: { maxBytes: 4096 }, limited: false };
+  const passing = { place, spec, commandText, output: { maxBytes: 4096 }, limited: false, prepared };
   let end = await runInPassing(host, passing, place.workspacePart, signal);
   if (end.exitCode !== 0) {
     openMirror(source.mirrorPath); // fetched with a strict umask?

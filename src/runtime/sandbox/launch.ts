@@ -31,7 +31,7 @@ export interface LaunchOptions {
   /** File for `ip -batch` in the new network namespace, "" for none. */
   readonly batchFile: string;
   readonly bootId: string;
-  /** Run as soon as the network namespace exists, beside the mounting. */
+  /** Run as soon as the network namespace exists, beside the mounting; the command starts after it. */
   readonly makeNetwork: (pid: number) => Promise<void>;
   /** What the first process becomes, privileges dropped by its first words. */
   readonly command: readonly string[];

@@ -62,7 +62,6 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
       queue(spec.id, async () => {
         const place = at(spec.id);
         if (findRunning(host, place) === undefined) await stopAll(host, place);
-        if (!existsSync(place.workspace)) await clearKeyrings(machine.identity, spec.uid);
         await makeFiles(host, place, { spec, report }, signal);
         writeAuthorizedKey(place, gatewayKey);
       }),
@@ -72,7 +71,10 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
         if (findRunning(host, place) !== undefined) return;
         if (!existsSync(place.workspace)) throw absent(spec.id, "it has no checkout");
         await stopAll(host, place);
-        doors.prepare(spec, await startEnvironment(host, place, { spec, start, report }, signal));
+        doors.prepare(
+          spec,
+          await startEnvironment(host, place, { spec, start, report, beginDoor: () => doors.begin(spec) }, signal),
+        );
       }),
     connect: async (id, session, signal) => {
       signal.throwIfAborted();
@@ -107,8 +109,6 @@ function findRunning(host: Host, place: Place): Running | undefined {
   return state?.phase === "running" && isAlive(state.holder, host.bootId) ? state : undefined;
 }
 
-function needFolder(place: Place): Place {
-  if (existsSync(place.folder)) return place;
 function observe(host: Host, place: Place, disk: DiskUse): Observed {
   if (!existsSync(place.folder)) return { power: "absent", checkedOut: false };
   const diskBytes = disk.read(place.id, place.folder);
@@ -116,6 +116,8 @@ function observe(host: Host, place: Place, disk: DiskUse): Observed {
   return { power, checkedOut: existsSync(place.workspace), ...(diskBytes === undefined ? {} : { diskBytes }) };
 }
 
+function needFolder(place: Place): Place {
+  if (existsSync(place.folder)) return place;
   throw absent(place.id, "it does not exist");
 }
 

@@ -34,6 +34,8 @@ export interface Passing {
   readonly output: number | { readonly maxBytes: number };
   /** Whether it may start programs of a person, which then need the limits of the environment. */
   readonly limited: boolean;
+  /** What has to be there before the command starts; the namespaces are made meanwhile. @default nothing */
+  readonly prepared?: Promise<void>;
 }
 
 /** Runs it in the namespaces that process `holder` keeps. */
@@ -90,7 +92,7 @@ export async function runInPassing(
           groups: passing.limited ? joinFiles(host.groups, place.id) : [],
           batchFile: "",
           bootId: host.bootId,
-          makeNetwork: async () => {},
+          makeNetwork: async () => passing.prepared,
           command: [...dropWords(host.machine.identity, spec.uid), "sh", `${INSIDE}/runner.sh`, file],
           output: typeof passing.output === "number" ? passing.output : "pipe",
         },

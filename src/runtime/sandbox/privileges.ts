@@ -32,9 +32,18 @@ export function unshareWords(identity: Identity): string[] {
 
 /** `nsenter` up to the program to run in the namespaces that process `pid` holds. */
 export function enterWords(identity: Identity, pid: number): string[] {
+  return ["nsenter", "--target", String(pid), ...namespaceWords(identity)];
+}
+
+/** The same for a process that is there before the namespaces: it reads the holder's `pid` as a line of its input. */
+export function enterToldWords(identity: Identity): string[] {
+  const enter = 'read -r holder || exit 0; exec nsenter --target "$holder" "$@"';
+  return ["sh", "-c", enter, "sh", ...namespaceWords(identity)];
+}
+
+function namespaceWords(identity: Identity): string[] {
   const user = identity.mode === "root" ? [] : ["--user", "--preserve-credentials"];
-  const kinds = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"];
-  return ["nsenter", "--target", String(pid), ...user, ...kinds, "--"];
+  return [...user, "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--"];
 }
 
 const NO_PRIVILEGES = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--"];

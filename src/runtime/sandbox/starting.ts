@@ -26,21 +26,31 @@ import { stopAll } from "./stopping.ts";
 import { writeState } from "./stored.ts";
 import type { Running } from "./stored.ts";
 
+interface StartOptions {
+  readonly spec: EnvironmentSpec;
+  readonly start: StartSpec;
+  readonly report: Report;
+  /** Called when the environment has its groups: what enters it first joins them beside the rest. Returns how to end it. */
+  readonly beginDoor: () => () => void;
+}
+
 /** Starts an environment that does not run. Leaves nothing running when it fails or `signal` aborts. */
 export async function startEnvironment(
   host: Host,
   place: Place,
-  options: { spec: EnvironmentSpec; start: StartSpec; report: Report },
+  options: StartOptions,
   signal: AbortSignal,
 ): Promise<Running> {
-  const { spec, start, report } = options;
+  const { spec, start, report, beginDoor } = options;
   const begun = host.clock.elapsed();
   await prepareFiles(host, place, spec, start);
   const addressIndex = host.network.reserve(spec.id);
   const batch = host.network.insideBatch(addressIndex);
   writeFileSync(join(place.folder, "ip"), batch, { mode: 0o600 });
+  let closeDoor = () => {};
   try {
     makeGroups(host.groups, spec.id, spec.limits);
+    closeDoor = beginDoor();
     const launched = await launchInit(
       host,
       place,
@@ -54,6 +64,7 @@ export async function startEnvironment(
     report("starting", host.clock.elapsed() - begun);
     return state;
   } catch (error) {
+    closeDoor();
     await stopAll(host, place);
     throw error;
   }
@@ -137,9 +148,9 @@ export function readEtcFacts({ machine, network }: Host, spec: EnvironmentSpec, 
     hasTtyGroup: machine.ttyGroup !== undefined,
     hostname: spec.hostname,
     author: spec.author,
+    ...(spec.source.credentialHost === undefined ? {} : { credentialHost: spec.source.credentialHost }),
     machineId: createHash("sha256").update(`slipway machine ${spec.id}`).digest("hex").slice(0, 32),
     nameservers: network.nameservers,
     own: { passwd: own("passwd"), group: own("group"), gitconfig: own("gitconfig") },
   };
 }
-    ...(spec.source.credentialHost === undefined ? {} : { credentialHost: spec.source.credentialHost }),
