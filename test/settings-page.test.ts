@@ -4,11 +4,12 @@ import { makeDefinition } from "../src/policy/definition.ts";
 import { checkSettings } from "../src/wire/settings.ts";
 
 const page = readFileSync(new URL("../docs/settings.md", import.meta.url), "utf8");
+const forgesPage = readFileSync(new URL("../docs/forges.md", import.meta.url), "utf8");
 
 /** The code blocks of a language. */
-function blocks(language: string): string[] {
-  const found = page.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, "gm"));
-  return [...found].map(([, text = ""]) => text);
+function blocks(language: string, text = page): string[] {
+  const found = text.matchAll(new RegExp(`^\`\`\`${language}\n([\\s\\S]*?)^\`\`\``, "gm"));
+  return [...found].map(([, code = ""]) => code);
 }
 
 /** The first of them. */
@@ -54,4 +55,9 @@ test("docs/settings.md shows forges of every type, with the defaults that it say
     ["gitea", "gitea", "https://git.example.com/api/v1"],
   ]);
   expect(beside?.authorizedKeys?.allow).toEqual(["pty"]);
+});
+
+test("docs/forges.md shows settings that are sound", () => {
+  const shown = blocks("yaml", forgesPage).map((text) => checkSettings(text, "docs/forges.md"));
+  expect(shown.map(({ forges }) => forges.map(({ name }) => name))).toEqual([["github"], ["github"]]);
 });

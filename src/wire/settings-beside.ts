@@ -24,7 +24,7 @@ const allowedAgain = ["pty", "port-forwarding", "agent-forwarding", "X11-forward
 
 export type AllowedAgain = (typeof allowedAgain)[number];
 
-export const PLACEHOLDERS = ["person", "login", "repository", "user"] as const;
+const PLACEHOLDERS = ["person", "login", "repository", "user"] as const;
 
 const command = line
   // In the file format `\"` is a quote, so that the last one would be taken for part of the command.

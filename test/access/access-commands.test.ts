@@ -55,7 +55,7 @@ test(
     expect(no).toMatchObject({ told: "ivy is no collaborator of acme/shop" });
     expect(await service.slip("access", "list", "--person", "ivy")).toBe("");
     await expect(service.slip("access", "explain", "iyv", "acme/shop")).rejects.toThrow(
-      'no person is known as "iyv"; did you mean "ivy"?',
+      /no person is known as .*did you mean/,
     );
   },
 );

@@ -4,11 +4,10 @@
  *
  * @module
  */
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, type TestContext } from "vitest";
-import { writeKeysFile } from "../../src/cmd/control/write-keys-file.ts";
 import { authorizedKeysLines } from "../../src/policy/authorized-keys-lines.ts";
 import { makeKey, readPublicKey } from "../harness/client.ts";
 import { whyNoService } from "../harness/needs.ts";
@@ -161,14 +160,15 @@ test(
     const { service } = world;
     await using sshd = await openStock(service, [`AuthorizedKeysFile ${files}/%u`]);
     const [type = "", key = ""] = readPublicKey(service.as("ivy").identityFile).split(" ");
-    const write = async (expiresAt: number): Promise<void> => {
+    mkdirSync(files);
+    const write = (expiresAt: number): void => {
       const line = { user: USER, repository: "acme/shop", command: "echo in", allow: [] };
       const lines = authorizedKeysLines([{ person: "github.1", login: "ivy", type, key, expiresAt }], line);
-      await writeKeysFile(files, USER, lines);
+      writeFileSync(join(files, USER), `${lines.join("\n")}\n`, { mode: 0o644 });
     };
-    await write(Date.now() + 60_000);
+    write(Date.now() + 60_000);
     expect((await loginOf(service, "ivy", sshd)).stdout).toBe("in\n");
-    await write(Date.now() - 1_000);
+    write(Date.now() - 1_000);
     expect(await loginOf(service, "ivy", sshd)).toMatchObject(REFUSED);
   },
 );
