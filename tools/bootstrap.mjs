@@ -3,7 +3,8 @@
  *
  * The first step of each npm script. It runs on whatever Node the machine has (18 or later), which is why it is plain
  * JavaScript without a dependency; what follows it in the script runs on the Node that the lock file pins. It prints
- * one line when there is something to install, and all of npm's output when that fails.
+ * one line when there is something to install, and all of npm's output when that fails. With `--for start` the packages
+ * for development, which are most of the bytes, are left out where they are not there yet.
  *
  * @module
  */
@@ -20,9 +21,10 @@ import { fileURLToPath } from "node:url";
  * for other kinds of machine may be absent.
  *
  * @param {string} root
+ * @param {boolean} withDev whether those for development have to be there
  * @returns {string | undefined}
  */
-function staleBecause(root) {
+function staleBecause(root, withDev) {
   const record = join(root, "node_modules", ".package-lock.json");
   if (!existsSync(record)) return "they are not installed";
   const installed = JSON.parse(readFileSync(record, "utf8")).packages;
@@ -30,6 +32,7 @@ function staleBecause(root) {
   for (const [path, wanted] of Object.entries(locked)) {
     const present = installed[path];
     if (path === "" || (present === undefined && wanted.optional && !isForHere(wanted))) continue;
+    if (present === undefined && !withDev && (wanted.dev || wanted.devOptional)) continue;
     if (present?.version !== wanted.version || present?.integrity !== wanted.integrity) {
       return `${path.replace(/^.*node_modules\//, "")} is not the one of the lock file`;
     }
@@ -77,35 +80,41 @@ function linkNode(root) {
  * pinned one.
  *
  * @param {string} root
+ * @param {boolean} withDev
  * @returns {Promise<{ complaint: string | undefined, output: string }>}
  */
-async function install(root) {
-  const first = await runNpm(root, "");
+async function install(root, withDev) {
+  const first = await runNpm(root, withDev, "");
   const pinned = join(root, "node_modules", ".bin", "node");
   if (first.exitCode !== 0) return { complaint: `npm ci ended with ${first.exitCode}`, output: first.output };
   if (!linkNode(root))
     return { complaint: `no pinned Node for ${process.platform} ${process.arch}`, output: first.output };
-  if (staleBecause(root) === undefined) return { complaint: undefined, output: "" };
+  if (staleBecause(root, withDev) === undefined) return { complaint: undefined, output: "" };
   const folder = mkdtempSync(join(tmpdir(), "slipway-node-"));
   copyFileSync(realpathSync(pinned), join(folder, "node"));
-  const second = await runNpm(root, folder);
+  const second = await runNpm(root, withDev, folder);
   rmSync(folder, { recursive: true });
   if (second.exitCode !== 0) return { complaint: `npm ci ended with ${second.exitCode}`, output: second.output };
   linkNode(root);
-  return { complaint: staleBecause(root), output: second.output };
+  return { complaint: staleBecause(root, withDev), output: second.output };
 }
 
 /**
  * @param {string} root
+ * @param {boolean} withDev
  * @param {string} nodeFolder where `node` is; empty for the machine's own
  * @returns {Promise<{ exitCode: number, output: string }>}
  */
-function runNpm(root, nodeFolder) {
+function runNpm(root, withDev, nodeFolder) {
   const path = (process.env.PATH ?? "").split(delimiter).filter((folder) => !folder.endsWith("node_modules/.bin"));
   if (nodeFolder !== "") path.unshift(nodeFolder);
   const env = { ...process.env, PATH: path.join(delimiter) };
   return new Promise((resolve, reject) => {
-    const npm = spawn("npm", ["ci"], { cwd: root, env, stdio: ["ignore", "pipe", "pipe"] });
+    const npm = spawn("npm", ["ci", ...(withDev ? [] : ["--omit=dev"])], {
+      cwd: root,
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let output = "";
     for (const stream of [npm.stdout, npm.stderr]) stream.on("data", (chunk) => (output += chunk));
     npm.on("error", reject);
@@ -113,13 +122,24 @@ function runNpm(root, nodeFolder) {
   });
 }
 
+/**
+ * Says whether somebody develops here: whoever has those packages keeps them.
+ *
+ * @param {string} root
+ * @returns {boolean}
+ */
+function hasDev(root) {
+  return existsSync(join(root, "node_modules", "vitest"));
+}
+
 async function main() {
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
-  const because = staleBecause(root) ?? (linkNode(root) ? undefined : "the pinned Node is missing");
+  const withDev = !process.argv.slice(2).join(" ").includes("--for start") || hasDev(root);
+  const because = staleBecause(root, withDev) ?? (linkNode(root) ? undefined : "the pinned Node is missing");
   if (because === undefined) return 0;
   const beganAt = Date.now();
   process.stderr.write(`slipway: installing the locked npm packages (${because}) … `);
-  const { complaint, output } = await install(root);
+  const { complaint, output } = await install(root, withDev);
   const tookS = ((Date.now() - beganAt) / 1000).toFixed(1);
   process.stderr.write(complaint === undefined ? `${tookS} s\n` : `failed: ${complaint}\n${output}`);
   return complaint === undefined ? 0 : 1;

@@ -30,11 +30,14 @@ function installed(record: unknown): void {
 }
 
 /** Runs the bootstrap with an `npm` of ours. */
-function run(npm: string) {
+function run(npm: string, ...words: string[]) {
   writeFileSync(join(root, "bin/npm"), `#!/bin/sh\ncd ${root} && echo "$@" >> calls && echo "$PATH" > path\n${npm}\n`);
   chmodSync(join(root, "bin/npm"), 0o755);
   const path = [join(root, "node_modules/.bin"), join(root, "bin"), process.env["PATH"]].join(":");
-  return spawnSync(process.execPath, [join(root, "tools/bootstrap.mjs")], { encoding: "utf8", env: { PATH: path } });
+  return spawnSync(process.execPath, [join(root, "tools/bootstrap.mjs"), ...words], {
+    encoding: "utf8",
+    env: { PATH: path },
+  });
 }
 
 const read = (name: string) => readFileSync(join(root, name), "utf8");
@@ -63,6 +66,22 @@ test.each([
   const { stderr } = run(`echo '${JSON.stringify(INSTALLED)}' > node_modules/.package-lock.json`);
   expect(stderr).toContain("(zod is not the one of the lock file) … ");
   expect(read("calls")).toBe("ci\n");
+});
+
+test("bootstrap.mjs leaves the packages for development out of a start, unless somebody develops there", () => {
+  const dev = { version: "5.0.0", integrity: "sha512-vitest", dev: true };
+  writeFileSync(
+    join(root, "package-lock.json"),
+    JSON.stringify({ packages: { ...LOCK.packages, "node_modules/vitest": dev } }),
+  );
+  const install = `echo '${JSON.stringify(INSTALLED)}' > node_modules/.package-lock.json`;
+  expect(run(install, "--for", "start").status).toBe(0);
+  expect(run("", "--for", "start")).toMatchObject({ status: 0, stderr: "" });
+  expect(read("calls")).toBe("ci --omit=dev\n");
+  expect(run("exit 3").stderr).toContain("(vitest is not the one of the lock file)");
+  mkdirSync(join(root, "node_modules/vitest"));
+  expect(run("exit 3", "--for", "start").stderr).toContain("(vitest is not the one of the lock file)");
+  expect(read("calls")).toBe("ci --omit=dev\nci\nci\n");
 });
 
 test("bootstrap.mjs shows all that npm said and stops when the install fails", () => {
