@@ -42,15 +42,20 @@ export class Deciding {
     this.#options = options;
   }
 
-  /** Decides from memory alone. */
-  verdict(subject: Subject, unanswered?: AccessRules["unanswered"]): Verdict {
+  /** Decides from memory alone, as of now. */
+  verdict(subject: Subject): Verdict {
+    return this.#verdict(subject, {});
+  }
+
+  #verdict(subject: Subject, given: Pick<AccessRules, "unanswered"> & { readonly aheadMs?: number }): Verdict {
     const settings = this.#options.asking.forge(subject.account.forge)?.settings;
     if (settings === undefined) return refused(`no forge ${subject.account.forge} is connected`);
     const facts = this.#gather(subject, settings);
     if (facts === undefined) return refused("there is no such account or repository");
     const { pollMs, graceMs, minimumRole } = settings;
-    const rules = { now: this.#options.clock.now(), pollMs, graceMs, minimumRole };
-    return judgeAccess(facts, unanswered === undefined ? rules : { ...rules, unanswered });
+    const { aheadMs = 0, ...unanswered } = given;
+    const now = this.#options.clock.now() + aheadMs;
+    return judgeAccess(facts, { now, pollMs, graceMs, minimumRole, ...unanswered });
   }
 
   /** Decides, having asked what is due. Rejects with the reason of the signal when that aborts. */
@@ -58,9 +63,12 @@ export class Deciding {
     signal.throwIfAborted();
     const { decision, due } = this.verdict(subject);
     if (due.length === 0) return decision;
+    // What would grow old while the rest is waited for is asked along with it.
+    const soonDue = this.#verdict(subject, { aheadMs: DECISION_WAIT_MS }).due;
     this.#underWay.add(subject);
     try {
-      return this.verdict(subject, await this.#ask(subject, due, signal)).decision;
+      const unanswered = await this.#ask(subject, [...new Set([...due, ...soonDue])], signal);
+      return this.#verdict(subject, unanswered === undefined ? {} : { unanswered }).decision;
     } finally {
       this.#underWay.delete(subject);
     }
@@ -93,8 +101,8 @@ export class Deciding {
   #askingFor(ground: GroundName, { account, key, repository }: Subject) {
     const now = this.#options.clock.now();
     const pollMs = this.#options.asking.forge(account.forge)?.settings.pollMs ?? 0;
-    const freshFrom = now - freshMsOf(ground, { hasKey: key !== undefined }, pollMs);
-    const notBefore = Math.max(freshFrom, this.#options.doubts.since(ground, account, repository));
+    const freshFrom = now + DECISION_WAIT_MS - freshMsOf(ground, { hasKey: key !== undefined }, pollMs);
+    const notBefore = Math.max(Math.min(freshFrom, now), this.#options.doubts.since(ground, account, repository));
     return { priority: "login", notBefore } as const;
   }
 

@@ -184,14 +184,14 @@ export function forgeRepositoryOf({ id, owner, name, cloneUrl, isPrivate, state 
   return { id, owner, name, cloneUrl, isPrivate, isArchived: state === "archived" };
 }
 
-/** The accounts of a forge that have at least this role in one of its repositories that is connected. */
+/** The accounts of a forge that have at least this role, or had it lately, in one of its repositories. */
 export function accountsWithRole(known: Known, forge: string, least: ForgeRole): KnownAccount[] {
-  const numbers = new Set<number>();
+  const marks = new Uint8Array(known.accounts.size + 3);
   for (const { facts, roles } of known.repositories.all()) {
     if (facts.forge !== forge || facts.state === "gone") continue;
-    for (const [number, role] of roles.entries()) if (isAtLeast(role, least)) numbers.add(number);
+    roles.mark(marks, least);
   }
-  return [...numbers].flatMap((number) => known.accounts.at(number) ?? []);
+  return known.accounts.all().filter(({ number }) => marks[number] === 1);
 }
 
 /** Names the fact without whatever else an object has. */

@@ -157,17 +157,19 @@ class Refresh {
     const { name, minimumRole } = forge.settings;
     const before = clock.now() - REST_MS;
     const aged: Aged[] = [];
-    const add = (fact: Fact, limitAt: number): void => {
-      const verifiedAt = this.#verifiedAt(fact);
+    const add = (fact: Fact, verifiedAt: number, limitAt: number): void => {
       if (verifiedAt < limitAt || verifiedAt > clock.now()) aged.push({ fact, verifiedAt });
     };
     for (const { facts } of known.repositories.all()) {
-      if (facts.forge === name && facts.state === "connected") add({ type: "roles", repository: refOf(facts) }, before);
+      if (facts.forge !== name || facts.state !== "connected") continue;
+      add({ type: "roles", repository: refOf(facts) }, facts.rolesVerifiedAt ?? 0, before);
     }
     for (const { facts } of accountsWithRole(known, name, minimumRole)) {
+      const account = refOf(facts);
+      const { stateVerifiedAt, keysVerifiedAt, state } = facts;
       // Whoever was never asked about has the time 0 and is asked about when they come: only their keys are needed now.
-      if (facts.stateVerifiedAt > 0) add({ type: "account", account: refOf(facts) }, clock.now() - ACCOUNT_REST_MS);
-      if (facts.state !== "gone") add({ type: "keys", account: refOf(facts) }, before);
+      if (stateVerifiedAt > 0) add({ type: "account", account }, stateVerifiedAt, clock.now() - ACCOUNT_REST_MS);
+      if (state !== "gone") add({ type: "keys", account }, keysVerifiedAt ?? 0, before);
     }
     this.#rotation = aged.sort((one, other) => other.verifiedAt - one.verifiedAt);
     this.#rotationAt = clock.elapsed();

@@ -61,6 +61,21 @@ export class RoleTable {
     for (const [account, { role }] of this.#single ?? []) if (role !== "none") yield [account, role];
   }
 
+  /** Marks the numbers of those with at least a role, in an array that has room for all accounts. */
+  mark(marks: Uint8Array, least: ForgeRole): void {
+    const code = CODES[least];
+    const packed = this.#packed;
+    if (packed instanceof Uint32Array) {
+      for (const element of packed) if ((element & 3) >= code) marks[element >>> 2] = 1;
+    } else {
+      for (let account = 0; account < packed.length * 4; account += 1) {
+        if ((((packed[account >>> 2] ?? 0) >>> ((account & 3) * 2)) & 3) >= code) marks[account] = 1;
+      }
+    }
+    // Somebody whose role is less by now may be marked as well: nothing but a look at their keys comes of it.
+    for (const [account, { role }] of this.#single ?? []) if (CODES[role] >= code) marks[account] = 1;
+  }
+
   /** Sets one account's role. Whether it is newer is for the caller to know. */
   set(account: number, role: KnownRole): void {
     this.#single ??= new Map();

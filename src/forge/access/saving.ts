@@ -96,11 +96,14 @@ export class Saving {
 
   /** A role is of a repository and an account that the store has. */
   async #after(repository: ForgeRef, accounts: readonly ForgeRef[], save: () => Promise<void>): Promise<void> {
-    const names = [`repository ${idOfRef(repository)}`, ...accounts.map((account) => `account ${idOfRef(account)}`)];
-    await Promise.all(names.flatMap((name) => this.#underWay.get(name) ?? []));
-    if (!this.#savedAt.has(`repository ${idOfRef(repository)}`)) await this.#repository(repository);
+    const name = `repository ${idOfRef(repository)}`;
+    await this.#underWay.get(name);
+    if (!this.#savedAt.has(name)) await this.#repository(repository);
     for (const account of accounts) {
-      if (!this.#savedAt.has(`account ${idOfRef(account)}`)) await this.#account(account);
+      const accountName = `account ${idOfRef(account)}`;
+      const writing = this.#underWay.get(accountName);
+      if (writing !== undefined) await writing;
+      if (!this.#savedAt.has(accountName)) await this.#account(account);
     }
     await save();
   }
