@@ -59,27 +59,34 @@ export interface About {
   /** Writes a figure with its unit. */
   readonly format: (value: number) => string;
   readonly note?: string;
+  /** Why it falls short where it does; joins the note there alone. */
+  readonly whyShort?: string;
 }
 
 /** Judges a time: at most `most` times the baseline. */
 export function atMostTimes(most: number, about: About, figures: { baseline: number; ours: number }): Outcome {
   const ratio = figures.ours / figures.baseline;
-  return { ...compared(about, figures), reach: `≤ ${most} × sshd`, isMet: ratio <= most };
+  return judged(about, figures, { reach: `≤ ${most} × sshd`, isMet: ratio <= most });
 }
 
 /** Judges a rate: at least `least` times the baseline. */
 export function atLeastTimes(least: number, about: About, figures: { baseline: number; ours: number }): Outcome {
   const ratio = figures.ours / figures.baseline;
-  return { ...compared(about, figures), reach: `≥ ${least} × sshd`, isMet: ratio >= least };
+  return judged(about, figures, { reach: `≥ ${least} × sshd`, isMet: ratio >= least });
 }
 
 /** Judges a figure by a number of its own. */
 export function atMost(most: number, about: About, figures: { baseline?: number; ours: number }): Outcome {
-  return {
-    ...compared(about, figures),
-    reach: `≤ ${about.format(most)}`,
-    isMet: figures.ours <= most,
-  };
+  return judged(about, figures, { reach: `≤ ${about.format(most)}`, isMet: figures.ours <= most });
+}
+
+function judged(
+  about: About,
+  figures: { baseline?: number; ours: number },
+  verdict: { reach: string; isMet: boolean },
+): Outcome {
+  const notes = [about.note, verdict.isMet ? undefined : about.whyShort].filter((text) => text !== undefined);
+  return { ...compared({ ...about, note: notes.join("; ") }, figures), ...verdict };
 }
 
 /** Sets figures beside each other without a verdict. */
