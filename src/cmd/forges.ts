@@ -10,7 +10,7 @@ import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { Access } from "../forge/access/access.ts";
 import { openAccess } from "../forge/access/open-access.ts";
-import type { ForgeClient } from "../forge/forge-client.ts";
+import type { ForgeClient, GitCredential } from "../forge/forge-client.ts";
 import { makeForgeClient } from "../forge/make-client.ts";
 import type { MirrorSource } from "../forge/mirrors.ts";
 import type { Store } from "../store/store.ts";
@@ -25,6 +25,8 @@ export interface Forges extends AsyncDisposable {
   readonly clients: ReadonlyMap<string, ForgeClient>;
   /** Where the mirror of a repository is fetched from, and by what right. */
   mirrorSourceOf(repository: Repository): MirrorSource | undefined;
+  /** A token that can push to this repository and do nothing else; `undefined` where its forge makes none. */
+  pushCredential(repository: Repository, signal: AbortSignal): Promise<GitCredential | undefined>;
 }
 
 export interface ForgesOptions {
@@ -46,14 +48,23 @@ export async function openForges({ settings, secrets, store, clock, log }: Forge
   });
   const clients = new Map(forges.map(({ settings: { name }, client }) => [name, client]));
   const access = await openAccess({ forges, store: store.knowledge, clock, log, holder: randomUUID() });
+  /** The repository as its forge takes it, and whom to ask. */
+  const at = ({ forge }: Repository) => {
+    const facts = forge === undefined ? undefined : access.repository(forge);
+    const client = forge === undefined ? undefined : clients.get(forge.forge);
+    return facts === undefined || client === undefined ? undefined : { client, repository: repositoryOf(facts) };
+  };
   return {
     access,
     clients,
-    mirrorSourceOf: ({ forge, url }) => {
-      const facts = forge === undefined ? undefined : access.repository(forge);
-      const client = forge === undefined ? undefined : clients.get(forge.forge);
-      if (facts === undefined || client === undefined) return undefined;
-      return { url, credential: (signal) => client.fetchCredential(repositoryOf(facts), signal) };
+    mirrorSourceOf: (repository) => {
+      const known = at(repository);
+      if (known === undefined) return undefined;
+      return { url: repository.url, credential: (signal) => known.client.fetchCredential(known.repository, signal) };
+    },
+    pushCredential: async (repository, signal) => {
+      const known = at(repository);
+      return known?.client.pushCredential(known.repository, signal);
     },
     [Symbol.asyncDispose]: () => access.close(),
   };

@@ -82,7 +82,9 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const gatewayKey = makeSigningKey(await openGatewayKey(state.gatewayKey));
   const forges = parts.use(await openForges({ settings, secrets, store, clock, log }));
   const access = forges === undefined ? {} : { access: forges.access };
-  const directory = await openDirectory({ settings, folder, ...access });
+  const apps = new Set(settings.forges.flatMap((one) => (one.credential.type === "app" ? one.name : [])));
+  const makesTokens = (forge: string): boolean => apps.has(forge);
+  const directory = await openDirectory({ settings, folder, makesTokens, ...access });
   const stop = new AbortController();
   parts.defer(() => {
     stop.abort();
@@ -100,6 +102,10 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const runtime = await openSandbox(sandboxOptions(options, gatewayKey), stop.signal);
   const environments = makeEnvironments({
     ...{ store: store.environments, runtime, mirrors, directory, audit, clock, log },
+    pushCredential: async (id, until) => {
+      const repository = directory.repository(id);
+      return repository === undefined ? undefined : forges?.pushCredential(repository, until);
+    },
     limits: {
       perPerson: settings.limits.environmentsPerPerson,
       environment: settings.limits.environment,
