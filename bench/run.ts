@@ -15,6 +15,7 @@ import { describeMachine } from "./lib/machine.ts";
 import { openBench } from "./lib/open-bench.ts";
 import type { Bench, Outcome, Row } from "./lib/row.ts";
 import { writeResults, writeTable } from "./lib/table.ts";
+import { accessRow } from "./rows/access.ts";
 import { pipesRow, scpRow } from "./rows/bulk.ts";
 import { connectRow } from "./rows/connect.ts";
 import { createRow } from "./rows/create.ts";
@@ -33,6 +34,7 @@ const ROWS: readonly Row[] = [
   handshakesRow,
   idleRow,
   hostileWindowRow,
+  accessRow,
 ];
 
 async function main(): Promise<number> {

@@ -16,7 +16,7 @@ export interface PacedBudget {
 }
 
 /** Share of the budget that the background leaves to logins and live sessions, to the end of each period. A guess. */
-export const KEPT_RATIO = 0.3;
+const KEPT_RATIO = 0.3;
 
 /** Share of the budget that may be spent ahead of time, so that a few changes at the start do not stop everything. */
 const AHEAD_RATIO = 0.02;

@@ -25,7 +25,7 @@ import type { Doubts } from "./doubts.ts";
 import type { Known } from "./known.ts";
 
 /** How long a login waits for the forge, for all that it asks together. Issue 3. */
-export const DECISION_WAIT_MS = 2_000;
+const DECISION_WAIT_MS = 2_000;
 
 export interface DecidingOptions {
   readonly known: Known;

@@ -23,7 +23,7 @@ export interface DiscoveringOptions {
 }
 
 /** How long somebody who may be a stranger waits. */
-export const DISCOVERY_WAIT_MS = 2_000;
+const DISCOVERY_WAIT_MS = 2_000;
 
 /** From the beginning of one look at a repository to the next. */
 const LOOK_EVERY_MS = 2_000;

@@ -156,6 +156,20 @@ test("decide() goes by the last good answer for the grace time only, then refuse
   });
 });
 
+test("decide() asks for what would grow old while it waits for the rest, so that nobody is refused for its sake", async () => {
+  await using world = makeWorld({ graceMs: 0 });
+  const access = await world.openKnowing();
+  await world.clock.advance(31_000);
+  await world.until(access.hint("hub", [{ type: "role", accountId: "1", repositoryId: "10" }]));
+  await world.clock.advance(100);
+  await world.until(access.hint("hub", [{ type: "account", accountId: "1" }]));
+  world.client.delayMs = 500;
+  const { rolesVerifiedAt = 0 } = access.repository({ forge: "hub", id: "10" }) ?? {};
+  expect(rolesVerifiedAt).toBeLessThan(world.clock.now() - 30_000);
+  await world.clock.advance(29_950);
+  await expect(world.until(access.decide(ada, never))).resolves.toMatchObject({ allowed: true, isStale: false });
+});
+
 test("decide() uses nothing stale when the grace time is 0", async () => {
   await using world = makeWorld({ graceMs: 0 });
   const access = await world.openKnowing();
