@@ -33,12 +33,14 @@ export async function findAccount(http: ForgeHttp, id: string, ask: Ask): Promis
  * number has to have the login before and after.
  */
 export async function listKeysOf(
-  http: ForgeHttp,
+  { http, suspensions }: { readonly http: ForgeHttp; readonly suspensions: Suspensions },
   { id }: AccountName,
   ask: Ask,
 ): Promise<Answer<readonly string[] | undefined>> {
   const before = await findAccount(http, id, ask);
-  if (before.value === undefined) return { ...before, value: undefined };
+  // The keys of somebody who may not log in go on being listed, and keys are asked for more often than states.
+  const isOut = before.value === undefined || (await suspensions.has(before.value, ask));
+  if (before.value === undefined || isOut) return { ...before, value: undefined };
   const { login } = before.value;
   const keys = await readPages(http, { path: pathOf`/users/${login}/keys`, item: PublicKey }, ask);
   const { source } = keys;

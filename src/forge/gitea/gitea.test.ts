@@ -338,6 +338,18 @@ test("listKeys() lists keys of the account alone, beyond one page, and none of t
   expect((await client.listKeys(asked, ask())).value).toBeUndefined();
 });
 
+test("listKeys() has no keys of an account that may not log in, though they go on being listed", async () => {
+  const { world, ada, client, clientWith } = await stage();
+  world.addToken("gitea-token-small", world.addUser("helper"));
+  world.addKey(ada, KEY);
+  const asked = { id: String(ada.id), login: "ada" };
+  ada.mayNotLogIn = true;
+  expect((await client.listKeys(asked, ask())).value).toBeUndefined();
+  expect((await clientWith({}, "gitea-token-small").listKeys(asked, ask())).value).toEqual([KEY]);
+  ada.mayNotLogIn = false;
+  expect((await client.listKeys(asked, ask())).value).toEqual([KEY]);
+});
+
 test("listKeys() has no answer when the name changes hands while it asks", async () => {
   const { world, server, ada, clientWith } = await stage();
   world.addToken("gitea-token-small", world.addUser("helper"));

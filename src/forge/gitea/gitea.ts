@@ -55,7 +55,7 @@ export function makeGitea(options: GiteaOptions): ForgeClient {
     listCollaborators: (repository, ask) => reader.listCollaborators(repository, ask),
     readRole: (repository, account, ask) => reader.readRole(repository, account, ask),
     readAccount: (accountId, ask) => reader.readAccount(accountId, ask),
-    listKeys: (account, ask) => listKeysOf(http, account, ask),
+    listKeys: (account, ask) => reader.listKeys(account, ask),
     // The name may be anything when the password is a token: services/auth/basic.go.
     fetchCredential: async () => ({ username: "slipway", password: secrets.credential, expiresAt: undefined }),
     // Tokens are for all that their account may do.
@@ -128,6 +128,10 @@ class GiteaReader {
     const { value: account, askedAt, source } = await findAccount(this.#http, accountId, ask);
     if (account === undefined) return { value: undefined, askedAt, source };
     return { value: accountOf(account, await this.#suspensions.has(account, ask)), askedAt, source };
+  }
+
+  listKeys(account: AccountName, ask: Ask): Promise<Answer<readonly string[] | undefined>> {
+    return listKeysOf({ http: this.#http, suspensions: this.#suspensions }, account, ask);
   }
 
   async #find(id: string, ask: Ask): Promise<Answer<Repository | undefined>> {
