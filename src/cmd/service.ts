@@ -24,7 +24,7 @@ import { Sessions } from "../gateway/sessions.ts";
 import { openSandbox } from "../runtime/sandbox/open-sandbox.ts";
 import { lineOf, makeSigningKey, type SigningKey } from "../ssh/private-keys.ts";
 import { ensureHostKey, openGatewayKey, watchHostKeys } from "../store/host-keys.ts";
-import { openStore, type StoreTarget } from "../store/store.ts";
+import { openStore, type Store, type StoreTarget } from "../store/store.ts";
 import type { ListenAddress } from "../wire/addresses.ts";
 import type { Settings } from "../wire/settings.ts";
 import { gitEnvOf } from "./process.ts";
@@ -81,6 +81,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const hostKeys = watchSigningKeys(state.hostKeys, log);
   const gatewayKey = makeSigningKey(await openGatewayKey(state.gatewayKey));
   const forges = parts.use(await openForges({ settings, secrets, store, clock, log }));
+  const forge = forges === undefined ? {} : { forges };
   const access = forges === undefined ? {} : { access: forges.access };
   const apps = new Set(settings.forges.flatMap((one) => (one.credential.type === "app" ? one.name : [])));
   const makesTokens = (forge: string): boolean => apps.has(forge);
@@ -89,9 +90,61 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   parts.defer(() => {
     stop.abort();
   });
+  const { environments, lacks } = await openEnvironments(
+    options,
+    { parts, store, directory, audit, gatewayKey, ...forge },
+    stop.signal,
+  );
+  const gateway = await openGateway(options, { audit, hostKeys, gatewayKey, directory, environments, ...forge });
+  parts.defer(() => gateway.close());
+  const services = await openAccessServices({
+    ...{ settings, folder, directory, clock, log, ...forge },
+    controlPath: state.control,
+  });
+  parts.use(services);
+  await audit.append({ type: "service.started", pid: process.pid });
+  makeRsaKeyLater(options, stop.signal);
+  const owned = parts.move();
+  return {
+    ssh: gateway.listener.addresses,
+    httpPort: gateway.httpPort,
+    webhooksPort: services.webhooks?.port,
+    lacks,
+    hostKeyLines: hostKeys().map((key) => lineOf(key, "slipway")),
+    reloadKeys: async () => {
+      await directory.reload();
+      log.info("keys.reloaded");
+    },
+    close: async (drainMs) => {
+      await gateway.drain(drainMs);
+      // Written when the log is closed, or not at all while the disk refuses: that is no reason to go on for ever.
+      void audit.append({ type: "service.stopped", reason: "asked to" });
+      await owned.disposeAsync();
+    },
+  };
+}
+
+interface EnvironmentsParts {
+  /** Takes what is to be closed with the service. */
+  readonly parts: AsyncDisposableStack;
+  readonly store: Store;
+  readonly directory: Directory;
+  readonly audit: AuditLog;
+  readonly gatewayKey: SigningKey;
+  readonly forges?: Forges;
+}
+
+/** Opens mirrors, runtime and controller, and takes over what an earlier service left. */
+async function openEnvironments(
+  options: ServiceOptions,
+  { parts, store, directory, audit, gatewayKey, forges }: EnvironmentsParts,
+  signal: AbortSignal,
+): Promise<{ readonly environments: Environments; readonly lacks: readonly string[] }> {
+  const { clock, log, state } = options;
+  const { settings } = options.settings;
   const mirrors = await openMirrors({
     ...{ stateDir: state.path, repositories: settings.repositories, clock, log },
-    folder,
+    folder: dirname(options.settings.path),
     find: (id) => {
       const repository = directory.repository(id);
       return repository === undefined ? undefined : forges?.mirrorSourceOf(repository);
@@ -99,7 +152,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     env: gitEnvOf(options.env),
   });
   parts.defer(() => mirrors.close());
-  const runtime = await openSandbox(sandboxOptions(options, gatewayKey), stop.signal);
+  const runtime = await openSandbox(sandboxOptions(options, gatewayKey), signal);
   const environments = makeEnvironments({
     ...{ store: store.environments, runtime, mirrors, directory, audit, clock, log },
     pushCredential: async (id, until) => {
@@ -115,34 +168,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   });
   parts.defer(() => environments.close());
   await environments.adopt();
-  const forge = forges === undefined ? {} : { forges };
-  const gateway = await openGateway(options, { audit, hostKeys, gatewayKey, directory, environments, ...forge });
-  parts.defer(() => gateway.close());
-  const services = await openAccessServices({
-    ...{ settings, folder, directory, clock, log, ...forge },
-    controlPath: state.control,
-  });
-  parts.use(services);
-  await audit.append({ type: "service.started", pid: process.pid });
-  makeRsaKeyLater(options, stop.signal);
-  const owned = parts.move();
-  return {
-    ssh: gateway.listener.addresses,
-    httpPort: gateway.httpPort,
-    webhooksPort: services.webhooks?.port,
-    lacks: runtime.lacks,
-    hostKeyLines: hostKeys().map((key) => lineOf(key, "slipway")),
-    reloadKeys: async () => {
-      await directory.reload();
-      log.info("keys.reloaded");
-    },
-    close: async (drainMs) => {
-      await gateway.drain(drainMs);
-      // Written when the log is closed, or not at all while the disk refuses: that is no reason to go on for ever.
-      void audit.append({ type: "service.stopped", reason: "asked to" });
-      await owned.disposeAsync();
-    },
-  };
+  return { environments, lacks: runtime.lacks };
 }
 
 interface GatewayParts {

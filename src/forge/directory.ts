@@ -10,11 +10,12 @@
  */
 import { repositoriesOf } from "../policy/grants.ts";
 import type { Login } from "../policy/login.ts";
-import { type AccountFacts, type ForgeRef, idOfRef, type RepositoryFacts } from "../wire/forge.ts";
+import { type AccountFacts, idOfRef, type RepositoryFacts } from "../wire/forge.ts";
 import type { Person, Who } from "../wire/person.ts";
 import type { Repository } from "../wire/repository.ts";
 import type { PersonSettings, Settings } from "../wire/settings.ts";
 import type { Access, Decision, Subject } from "./access/access.ts";
+import { personOfAccount, readRef, repositoryOfFacts } from "./from-facts.ts";
 import { readKeys } from "./settings-keys.ts";
 
 /** Whose key it is. One that two have is nobody's. */
@@ -124,130 +125,172 @@ const NAMED_MAX = 20;
  * @throws {Fault} `settings.invalid` with every complaint about every key file, each with its line
  */
 export async function openDirectory(options: DirectoryOptions): Promise<Directory> {
-  const { settings, access, makesTokens = () => false } = options;
-  const people = new Map(settings.people.map((person) => [person.name, personOf(person)]));
-  const linked = new Map([...people.values()].flatMap((one) => (one.account ? [[idOfRef(one.account), one]] : [])));
-  const listed = new Map(settings.repositories.map((one) => [one.name, { ...one, id: one.name }]));
-  const granted = new Map(
-    [...people].map(([name, person]) => [name, repositoriesOf(person, settings.grants, [...listed.values()])]),
-  );
-  const forges = new Map(settings.forges.map((forge) => [forge.name, forge]));
-  const watches = new Set<() => void>();
-  let keys = await readKeys(settings.people, options.folder);
+  const directory = new Both(options);
+  await directory.reload();
+  return directory;
+}
 
-  const ofAccount = (account: AccountFacts): Person => linked.get(idOfRef(account)) ?? forgePerson(account);
-  const ofForge = (facts: RepositoryFacts): Repository => ({
-    ...forgeRepository(facts, forges.get(facts.forge)?.url ?? ""),
-    ...(makesTokens(facts.forge) && facts.cloneUrl.startsWith("https://") ? { canPushByToken: true } : {}),
-  });
-  const find = (id: string): Person | undefined => {
-    const ref = people.has(id) ? undefined : readRef(id);
-    const account = ref === undefined ? undefined : access?.account(ref);
-    return account === undefined ? people.get(id) : ofAccount(account);
-  };
-  const whose = (key: string): Whose | undefined => {
-    const named = people.get(keys.get(key) ?? "");
-    const owner = access?.ownerOf(key);
+/** What is asked of a forge, or what the settings can say by themselves. */
+type Question = Subject | Use;
+
+/** The settings and the forges together. */
+class Both implements Directory {
+  readonly canDiscover: boolean;
+  readonly #options: DirectoryOptions;
+  readonly #access: Access | undefined;
+  /** Of the settings, by name. */
+  readonly #people: ReadonlyMap<string, Person>;
+  /** The same by the id of their account. */
+  readonly #linked: ReadonlyMap<string, Person>;
+  /** Of the settings, by name. */
+  readonly #repositories: ReadonlyMap<string, Repository>;
+  /** Repositories of the settings by the name of a person. */
+  readonly #granted: ReadonlyMap<string, readonly Repository[]>;
+  readonly #forgeUrls: ReadonlyMap<string, string>;
+  readonly #watches = new Set<() => void>();
+  /** Names of people of the settings, by key. */
+  #keys: ReadonlyMap<string, string> = new Map();
+
+  constructor(options: DirectoryOptions) {
+    const { people, repositories, grants, forges } = options.settings;
+    this.#options = options;
+    this.#access = options.access;
+    this.canDiscover = options.access !== undefined;
+    this.#people = new Map(people.map((person) => [person.name, personOf(person)]));
+    const all = [...this.#people.values()];
+    this.#linked = new Map(all.flatMap((one) => (one.account ? [[idOfRef(one.account), one]] : [])));
+    this.#repositories = new Map(repositories.map((one) => [one.name, { ...one, id: one.name }]));
+    const listed = [...this.#repositories.values()];
+    this.#granted = new Map(all.map((person) => [person.name, repositoriesOf(person, grants, listed)]));
+    this.#forgeUrls = new Map(forges.map(({ name, url }) => [name, url]));
+  }
+
+  whose(key: string): Whose | undefined {
+    const named = this.#people.get(this.#keys.get(key) ?? "");
+    const owner = this.#access?.ownerOf(key);
     if (owner?.type === "shared") return { type: "shared" };
-    const held = owner === undefined ? undefined : ofAccount(owner.account);
+    const held = owner === undefined ? undefined : this.#ofAccount(owner.account);
     if (named !== undefined && held !== undefined && named.id !== held.id) return { type: "shared" };
     const person = named ?? held;
     return person === undefined ? undefined : { type: "person", person };
-  };
-  /** What the settings can say by themselves, or what is to be asked of a forge. */
-  const questionOf = ({ person, key }: Who, repository?: string): Use | Subject => {
-    if (whose(key)?.type === "shared") return refuse("this key belongs to more than one account");
-    const isVouchedFor = keys.has(key);
-    const account = find(person)?.account;
-    if (isVouchedFor ? keys.get(key) !== person : account === undefined) return WITHDRAWN;
+  }
+
+  find(id: string): Person | undefined {
+    const ref = this.#people.has(id) ? undefined : readRef(id);
+    const account = ref === undefined ? undefined : this.#access?.account(ref);
+    return account === undefined ? this.#people.get(id) : this.#ofAccount(account);
+  }
+
+  known({ person: id, key }: Who): Known | undefined {
+    const person = this.find(id);
+    if (person === undefined) return undefined;
+    const account = person.account === undefined ? undefined : this.#access?.account(person.account);
+    if (account === undefined) return { person, keyFrom: "settings" };
+    const { forge, login, state, stateVerifiedAt, keysVerifiedAt } = account;
+    const keyFrom = this.#keys.has(key) ? "settings" : forge;
+    return { person, keyFrom, account: { forge, login, state, stateVerifiedAt, keysVerifiedAt } };
+  }
+
+  repository(id: string): Repository | undefined {
+    const ref = this.#repositories.has(id) ? undefined : readRef(id);
+    const facts = ref === undefined ? undefined : this.#access?.repository(ref);
+    return facts === undefined ? this.#repositories.get(id) : this.#ofForge(facts);
+  }
+
+  async discover(key: string, login: Login, signal: AbortSignal): Promise<void> {
+    if (this.#access === undefined || login.type === "lobby") return;
+    await this.#access.discover(key, namedBy(this.#access, login), signal);
+  }
+
+  async usable(who: Who, login: PlaceLogin, signal: AbortSignal): Promise<Usable> {
+    const own = this.#granted.get(who.person) ?? [];
+    if (this.#access === undefined) return { repositories: own, unverified: [] };
+    const named = namedBy(this.#access, login).slice(0, NAMED_MAX);
+    const asked = await Promise.all(
+      named.map(async (facts) => ({ facts, use: await this.mayUse(who, idOfRef(facts), signal) })),
+    );
+    const usable = asked.flatMap(({ facts, use }) =>
+      use.allowed ? [{ ...this.#ofForge(facts), ...asOfOf(use) }] : [],
+    );
+    const unverified = asked.flatMap(({ use }) => (!use.allowed && use.isUnverified ? [use.told] : []));
+    return { repositories: [...own, ...usable], unverified };
+  }
+
+  async mayUse(who: Who, repository: string | undefined, signal: AbortSignal): Promise<Use> {
+    const question = this.#questionOf(who, repository);
+    if ("allowed" in question || this.#access === undefined) return this.#judge(question);
+    return useOf(await this.#access.decide(question, signal), question.account.forge);
+  }
+
+  async mayPush(person: string, repository: string, signal: AbortSignal): Promise<Use> {
+    const account = this.find(person)?.account;
+    const ref = this.#repositories.has(repository) ? undefined : readRef(repository);
+    if (this.#access === undefined || account === undefined || ref === undefined) return NO_FORGE;
+    return pushOf(await this.#access.decide({ account, repository: ref }, signal), account.forge);
+  }
+
+  judge(who: Who, repository?: string): Use {
+    return this.#judge(this.#questionOf(who, repository));
+  }
+
+  watch({ who, repository }: Held, onRevoked: (told: string) => void): () => void {
+    let isOver = false;
+    const end = (told: string): void => {
+      if (isOver) return;
+      stop();
+      onRevoked(told);
+    };
+    const look = (): void => {
+      const use = this.judge(who, repository);
+      if (!use.allowed) end(use.told);
+    };
+    const question = this.#questionOf(who, repository);
+    const unwatch = "allowed" in question ? undefined : this.#access?.watch(question, end);
+    this.#watches.add(look);
+    const stop = (): void => {
+      isOver = true;
+      this.#watches.delete(look);
+      unwatch?.();
+    };
+    return stop;
+  }
+
+  async reload(): Promise<void> {
+    this.#keys = await readKeys(this.#options.settings.people, this.#options.folder);
+    for (const look of [...this.#watches]) look();
+  }
+
+  #ofAccount(account: AccountFacts): Person {
+    return this.#linked.get(idOfRef(account)) ?? personOfAccount(account);
+  }
+
+  #ofForge(facts: RepositoryFacts): Repository {
+    const { makesTokens = () => false } = this.#options;
+    const url = this.#forgeUrls.get(facts.forge) ?? "";
+    return repositoryOfFacts(facts, { url, makesTokens: makesTokens(facts.forge) });
+  }
+
+  #questionOf({ person, key }: Who, repository?: string): Question {
+    if (this.whose(key)?.type === "shared") return refuse("this key belongs to more than one account");
+    const isVouchedFor = this.#keys.has(key);
+    const account = this.find(person)?.account;
+    if (isVouchedFor ? this.#keys.get(key) !== person : account === undefined) return WITHDRAWN;
     const question = account === undefined ? ALLOWED : { account, ...(isVouchedFor ? {} : { key }) };
     if (repository === undefined) return isVouchedFor ? ALLOWED : question;
-    if (listed.has(repository)) {
-      const isGranted = granted.get(person)?.some(({ id }) => id === repository) === true;
+    if (this.#repositories.has(repository)) {
+      const isGranted = this.#granted.get(person)?.some(({ id }) => id === repository) === true;
       if (!isGranted) return refuse(`you have no grant for ${repository}`);
       return isVouchedFor ? ALLOWED : question;
     }
     const ref = readRef(repository);
     if (ref === undefined || "allowed" in question) return refuse(`you may not use ${repository}`);
     return { ...question, repository: ref };
-  };
-  const judge = (question: Use | Subject): Use => {
-    if ("allowed" in question) return question;
-    return access === undefined ? WITHDRAWN : useOf(access.judge(question), question.account.forge);
-  };
+  }
 
-  const directory: Directory = {
-    whose,
-    find,
-    known: ({ person: id, key }) => {
-      const person = find(id);
-      if (person === undefined) return undefined;
-      const account = person.account === undefined ? undefined : access?.account(person.account);
-      const keyFrom = keys.has(key) || account === undefined ? "settings" : account.forge;
-      if (account === undefined) return { person, keyFrom };
-      const { forge, login, state, stateVerifiedAt, keysVerifiedAt } = account;
-      return { person, keyFrom, account: { forge, login, state, stateVerifiedAt, keysVerifiedAt } };
-    },
-    repository: (id) => {
-      const ref = listed.has(id) ? undefined : readRef(id);
-      const facts = ref === undefined ? undefined : access?.repository(ref);
-      return facts === undefined ? listed.get(id) : ofForge(facts);
-    },
-    canDiscover: access !== undefined,
-    discover: async (key, login, signal) => {
-      if (access === undefined || login.type === "lobby") return;
-      await access.discover(key, namedBy(access, login), signal);
-    },
-    usable: async (who, login, signal) => {
-      const own = granted.get(who.person) ?? [];
-      if (access === undefined) return { repositories: own, unverified: [] };
-      const named = namedBy(access, login).slice(0, NAMED_MAX);
-      const asked = await Promise.all(
-        named.map(async (facts) => ({ facts, use: await directory.mayUse(who, idOfRef(facts), signal) })),
-      );
-      const usable = asked.flatMap(({ facts, use }) => (use.allowed ? [{ ...ofForge(facts), ...asOfOf(use) }] : []));
-      const unverified = asked.flatMap(({ use }) => (!use.allowed && use.isUnverified ? [use.told] : []));
-      return { repositories: [...own, ...usable], unverified };
-    },
-    mayUse: async (who, repository, signal) => {
-      const question = questionOf(who, repository);
-      if ("allowed" in question || access === undefined) return judge(question);
-      return useOf(await access.decide(question, signal), question.account.forge);
-    },
-    mayPush: async (person, repository, signal) => {
-      const account = find(person)?.account;
-      const ref = listed.has(repository) ? undefined : readRef(repository);
-      if (access === undefined || account === undefined || ref === undefined) return NO_FORGE;
-      return pushOf(await access.decide({ account, repository: ref }, signal), account.forge);
-    },
-    judge: (who, repository) => judge(questionOf(who, repository)),
-    watch: ({ who, repository }, onRevoked) => {
-      let isOver = false;
-      const end = (told: string): void => {
-        if (isOver) return;
-        stop();
-        onRevoked(told);
-      };
-      const look = (): void => {
-        const use = directory.judge(who, repository);
-        if (!use.allowed) end(use.told);
-      };
-      const question = questionOf(who, repository);
-      const unwatch = "allowed" in question ? undefined : access?.watch(question, end);
-      watches.add(look);
-      const stop = (): void => {
-        isOver = true;
-        watches.delete(look);
-        unwatch?.();
-      };
-      return stop;
-    },
-    reload: async () => {
-      keys = await readKeys(settings.people, options.folder);
-      for (const look of [...watches]) look();
-    },
-  };
-  return directory;
+  #judge(question: Question): Use {
+    if ("allowed" in question) return question;
+    return this.#access === undefined ? WITHDRAWN : useOf(this.#access.judge(question), question.account.forge);
+  }
 }
 
 const ALLOWED: Use = { allowed: true };
@@ -278,27 +321,6 @@ function asOfOf(use: Use & { allowed: true }) {
 /** Who they are, without their keys. */
 function personOf({ id, name, fullName, email, admin, account }: PersonSettings): Person {
   return { id, name, fullName, email, admin, ...(account === undefined ? {} : { account }) };
-}
-
-/** Somebody whom only a forge knows. What a forge lets a login be may be more than is safe in paths and logs. */
-function forgePerson({ forge, id, login, fullName, email }: AccountFacts): Person {
-  const own = idOfRef({ forge, id });
-  const name = /^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(login) ? login : own;
-  return { id: own, name, fullName, email, admin: false, account: { forge, id } };
-}
-
-function forgeRepository({ forge, id, owner, name, cloneUrl }: RepositoryFacts, forgeUrl: string): Repository {
-  const host = URL.parse(forgeUrl)?.hostname;
-  return {
-    ...{ id: idOfRef({ forge, id }), name, owner, url: cloneUrl, forge: { forge, id } },
-    ...(host === undefined ? {} : { pushUrl: `git@${host}:${owner}/${name}.git` }),
-  };
-}
-
-/** Reads an id of something at a forge, as in `github.583231`. */
-function readRef(id: string): ForgeRef | undefined {
-  const [, forge, number] = /^([a-z][a-z0-9-]*)\.([0-9]+)$/.exec(id) ?? [];
-  return forge === undefined || number === undefined ? undefined : { forge, id: number };
 }
 
 function namedBy(access: Access, login: PlaceLogin): RepositoryFacts[] {

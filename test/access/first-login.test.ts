@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { whyNoService } from "../harness/needs.ts";
-import { openForgeService } from "./open-forge-service.ts";
+import { openForgeService, skipWithoutService } from "./open-forge-service.ts";
 
-test.skipIf(whyNoService() !== undefined)(
+skipWithoutService();
+
+test(
   "a collaborator of a connected repository gets in at once, with a key that only the forge knows",
   { timeout: 120_000 },
   async () => {

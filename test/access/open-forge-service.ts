@@ -4,10 +4,12 @@
  *
  * @module
  */
-import { writeFileSync } from "node:fs";
+import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { beforeEach } from "vitest";
 import { readPublicKey } from "../harness/client.ts";
 import { freePort } from "../harness/free-port.ts";
+import { whyNoService } from "../harness/needs.ts";
 import { openTestService, type ServiceOptions, type TestService } from "../harness/service.ts";
 import { openGithub, WEBHOOK_SECRET, type Github, type GithubSpec } from "../forges/github/github.ts";
 
@@ -23,11 +25,15 @@ export interface ForgeServiceOptions extends Omit<ServiceOptions, "settings" | "
   readonly webhooks?: boolean;
   /** By a token of ada's rather than as an App. @default false */
   readonly byToken?: boolean;
+  /** Another one, whose GitHub and whose people's keys are this one's too; it has to be closed after this one. */
+  readonly beside?: ForgeService;
 }
 
 export interface ForgeService extends AsyncDisposable {
   readonly github: Github;
   readonly service: TestService;
+  /** Where webhooks are taken, if they are. */
+  readonly webhooksUrl: string;
 }
 
 /**
@@ -37,12 +43,7 @@ export interface ForgeService extends AsyncDisposable {
 export async function openForgeService(options: ForgeServiceOptions = {}): Promise<ForgeService> {
   await using parts = new AsyncDisposableStack();
   const people = ["ivy", "max"];
-  const github = parts.use(
-    await openGithub({ org: "acme", repos: ["shop"], people: people.map((login) => ({ login })), ...options.github }),
-  );
-  await github.fill("acme/shop", { main: { "README.md": "# shop\n" }, "feature/x": { "README.md": "# x\n" } });
-  github.world.addUser({ login: "token-owner" });
-  github.world.setMember("acme", "token-owner", "admin");
+  const github = options.beside?.github ?? parts.use(await openFilledGithub(people, options.github));
   const credential = options.byToken === true ? github.addToken("token-owner") : github.app.privateKey;
   const webhooksPort = await freePort();
   const service = parts.use(
@@ -68,10 +69,27 @@ export async function openForgeService(options: ForgeServiceOptions = {}): Promi
       },
     }),
   );
-  if (options.webhooks === true) github.hookApp(`http://127.0.0.1:${webhooksPort}/webhooks/github`);
-  for (const name of people) github.world.addKey(name, readPublicKey(service.as(name).identityFile));
+  const webhooksUrl = `http://127.0.0.1:${webhooksPort}/webhooks/github`;
+  if (options.webhooks === true) github.hookApp(webhooksUrl);
+  for (const name of people) {
+    const { identityFile } = service.as(name);
+    const before = options.beside?.service.as(name).identityFile;
+    if (before === undefined) github.world.addKey(name, readPublicKey(identityFile));
+    else for (const end of ["", ".pub"]) copyFileSync(before + end, identityFile + end);
+  }
   const owned = parts.move();
-  return { github, service, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { github, service, webhooksUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+async function openFilledGithub(people: readonly string[], spec: GithubSpec | undefined): Promise<Github> {
+  const github = await openGithub({
+    ...{ org: "acme", repos: ["shop"], people: people.map((login) => ({ login })) },
+    ...spec,
+  });
+  await github.fill("acme/shop", { main: { "README.md": "# shop\n" }, "feature/x": { "README.md": "# x\n" } });
+  github.world.addUser({ login: "token-owner" });
+  github.world.setMember("acme", "token-owner", "admin");
+  return github;
 }
 
 /** Writes a file beside a service, for settings that name one. @returns its path */
@@ -79,4 +97,12 @@ export function besideService(service: TestService, name: string, text: string):
   const path = join(service.folder, name);
   writeFileSync(path, text, { mode: 0o600 });
   return path;
+}
+
+/** Skips every test of a file, saying why, where no environment can be made. */
+export function skipWithoutService(): void {
+  const lacks = whyNoService();
+  beforeEach((ctx) => {
+    if (lacks !== undefined) ctx.skip(lacks);
+  });
 }

@@ -1,9 +1,10 @@
 import { expect, test } from "vitest";
-import { whyNoService } from "../harness/needs.ts";
 import { until } from "../harness/wait.ts";
-import { openForgeService } from "./open-forge-service.ts";
+import { openForgeService, skipWithoutService } from "./open-forge-service.ts";
 
-test.skipIf(whyNoService() !== undefined)(
+skipWithoutService();
+
+test(
   "with a GitHub App a plain git push from inside works, by a token for that repository alone, until the right is gone",
   { timeout: 120_000 },
   async () => {

@@ -26,7 +26,7 @@ export interface DiscoveringOptions {
 const DISCOVERY_WAIT_MS = 2_000;
 
 /** From the beginning of one look at a repository to the next. */
-const LOOK_EVERY_MS = 2_000;
+const LOOK_EVERY_MS = 1_000;
 
 /** Looks at once, all forges together. */
 const LOOKS_MAX = 20;
@@ -87,12 +87,15 @@ export class Discovering {
       const name = idOfRef(repository);
       const underWay = this.#looks.get(name);
       if (underWay !== undefined) return [underWay];
-      const now = this.#options.clock.elapsed();
+      const { clock } = this.#options;
+      const now = clock.elapsed();
       const forge = this.#options.asking.forge(repository.forge);
       if (forge === undefined || this.#looks.size >= LOOKS_MAX) return [];
-      if (now - (this.#lookedAt.get(name) ?? -Infinity) < LOOK_EVERY_MS) return [];
-      this.#remember(name, now);
-      const look = this.#look(refOf(repository), forge).finally(() => this.#looks.delete(name));
+      // Whoever comes right behind another look, and may have been added since, waits for the next.
+      const dueAt = Math.max(now, (this.#lookedAt.get(name) ?? -Infinity) + LOOK_EVERY_MS);
+      this.#remember(name, dueAt);
+      const ready = dueAt > now ? clock.sleep(dueAt - now) : Promise.resolve();
+      const look = ready.then(() => this.#look(refOf(repository), forge)).finally(() => this.#looks.delete(name));
       this.#looks.set(name, look);
       return [look];
     });
