@@ -115,7 +115,7 @@ function makeDenseStore(): KnowledgeStore {
     ...{ accounts: () => list(PEOPLE, accountOf), repositories: () => list(REPOSITORIES, repositoryOf), roles },
     ...{ findAccount: unused, findRepository: unused, findRoles: unused, saveAccount: unused },
     ...{ saveRepository: unused, saveRoles: unused, saveRole: unused },
-    ...{ onChanged: () => () => undefined, holdLease: async () => false },
+    ...{ onChanged: () => () => undefined, tellHint: async () => undefined, holdLease: async () => false },
   };
 }
 

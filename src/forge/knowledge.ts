@@ -23,7 +23,9 @@ export interface KnowledgeStore {
   /** Replaces every role of a repository that was verified before `verifiedAt` by this complete list. */
   saveRoles(repository: ForgeRef, list: CompleteRoles): Promise<void>;
   saveRole(repository: ForgeRef, role: RoleFact): Promise<void>;
-  /** Calls back for each change that another process wrote; `everything` when some may have been missed. */
+  /** Tells the other processes of a hint: whom it is about may have a live session there and none here. */
+  tellHint(hint: SharedHint): Promise<void>;
+  /** Calls back for each change that another process wrote or hint that it told; `everything` when some may have been missed. */
   onChanged(listener: (change: KnowledgeChange) => void): () => void;
   /** Takes or keeps a lease for `ttlMs` of the database's clock. `false`: somebody else has it. */
   holdLease(name: string, holder: string, ttlMs: number): Promise<boolean>;
@@ -41,5 +43,10 @@ export interface CompleteRoles {
   readonly roles: readonly Pick<RoleFact, "accountId" | "role">[];
 }
 
+/** `id`: the account whose roles may have changed; empty: anybody's, in any repository of the forge. */
+export interface SharedHint extends ForgeRef {
+  readonly type: "hint";
+}
+
 export type KnowledgeChange =
-  (ForgeRef & { readonly type: "account" | "repository" | "roles" }) | { readonly type: "everything" };
+  (ForgeRef & { readonly type: "account" | "repository" | "roles" }) | SharedHint | { readonly type: "everything" };

@@ -8,9 +8,9 @@
 import type { Kysely, RawBuilder, Transaction } from "kysely";
 import type { Tables } from "./schema.ts";
 
-/** Something that was written, as other processes are told. */
+/** Something that was written, or a hint that nothing was written of, as other processes are told. */
 export type Change =
-  | { readonly type: "account" | "repository" | "roles"; readonly forge: string; readonly id: string }
+  | { readonly type: "account" | "repository" | "roles" | "hint"; readonly forge: string; readonly id: string }
   /** Some changes may have been missed. */
   | { readonly type: "everything" };
 

@@ -27,6 +27,7 @@ export interface Knowledge {
   saveRepository(facts: RepositoryFacts): Promise<void>;
   saveRoles(repository: ForgeRef, list: CompleteRoles): Promise<void>;
   saveRole(repository: ForgeRef, role: RoleFact): Promise<void>;
+  tellHint(hint: ForgeRef & { readonly type: "hint" }): Promise<void>;
   onChanged(listener: (change: Change) => void): () => void;
   /** With `ttlMs` 0 the holder lets go of it. */
   holdLease(name: string, holder: string, ttlMs: number): Promise<boolean>;
@@ -53,6 +54,7 @@ export function makeKnowledgeQueries(engine: Engine): Knowledge {
     saveRepository: (facts) => saveRepository(engine, facts),
     saveRoles: (repository, list) => saveRoles(engine, repository, list),
     saveRole: (repository, role) => saveRole(engine, repository, role),
+    tellHint: (hint) => kysely.transaction().execute((transaction) => engine.tell(transaction, hint)),
     onChanged: (listener) => engine.onTold(listener),
     holdLease: (name, holder, ttlMs) => holdLease(engine, name, holder, ttlMs),
   };

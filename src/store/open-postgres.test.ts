@@ -58,6 +58,15 @@ describePostgres((given) => {
     expect(ownHeard).toEqual([]);
   });
 
+  test("tellHint() reaches the other process, of one account or of all", async () => {
+    const [one, other] = [await given.open(), await given.open()];
+    const heard = hear(other);
+    const hints = ["7", ""].map((id) => ({ type: "hint", forge: "github", id }) as const);
+    for (const hint of hints) await one.knowledge.tellHint(hint);
+    await until("the other store to hear both", () => heard.length > 1);
+    expect(heard.map(({ change }) => change)).toEqual(hints);
+  });
+
   test("onChanged() calls back for no save that changed nothing, and not after it was stopped", async () => {
     const [one, other] = [await given.open(), await given.open()];
     await other.knowledge.saveRoles(shop, { verifiedAt: 2_000, source: "GET /list", roles: [] });

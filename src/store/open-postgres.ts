@@ -109,8 +109,8 @@ function numbersForBigints(): TypeOverrides {
 function readTold(text: string): { from: unknown; change: Change } {
   const { from, type, forge, id } = parse(text);
   if (typeof forge !== "string" || typeof id !== "string") return { from, change: { type: "everything" } };
-  if (type !== "account" && type !== "repository" && type !== "roles") return { from, change: { type: "everything" } };
-  return { from, change: { type, forge, id } };
+  const isKnown = type === "account" || type === "repository" || type === "roles" || type === "hint";
+  return { from, change: isKnown ? { type, forge, id } : { type: "everything" } };
 }
 
 type Told = Readonly<Partial<Record<"from" | "type" | "forge" | "id", unknown>>>;

@@ -55,6 +55,7 @@ export class MemoryKnowledge {
       saveRepository: async (facts) => this.#read(() => this.#saveRepository(facts, tell)),
       saveRoles: async (repository, list) => this.#read(() => this.#saveRoles(repository, list, tell)),
       saveRole: async (repository, role) => this.#read(() => this.#saveRole(repository, role, tell)),
+      tellHint: async (hint) => this.#read(() => tell(hint)),
       onChanged: (listener) => {
         listeners.add(listener);
         return () => listeners.delete(listener);

@@ -10,7 +10,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { ageOf } from "../../policy/access.ts";
 import { type AccountFacts, type ForgeRef, idOfRef, type RepositoryFacts, type RoleFact } from "../../wire/forge.ts";
-import type { KnowledgeChange, KnowledgeStore } from "../knowledge.ts";
+import type { KnowledgeChange, KnowledgeStore, SharedHint } from "../knowledge.ts";
 import type { Known } from "./known.ts";
 import type { Saving } from "./saving.ts";
 
@@ -22,7 +22,10 @@ export interface ChangesOptions {
   readonly log: Log;
   /** What the store knows of a forge that is not in the settings any more lets nobody in. */
   readonly isConnected: (forge: string) => boolean;
+  readonly onHint: (hint: SharedHint) => void;
 }
+
+type Written = Exclude<KnowledgeChange, SharedHint>;
 
 /** Facts that are read again at once. */
 const READERS_MAX = 4;
@@ -33,7 +36,7 @@ const RETRY_MS = 1_000;
 export class Changes {
   readonly #options: ChangesOptions;
   /** What is to be read, by name, so that many changes of one fact are one reading. */
-  readonly #pending = new Map<string, KnowledgeChange>();
+  readonly #pending = new Map<string, Written>();
   readonly #readers = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   #stopListening: (() => void) | undefined;
@@ -61,6 +64,10 @@ export class Changes {
   #queue(change: KnowledgeChange): void {
     if (change.type === "everything") this.#pending.clear();
     if (change.type !== "everything" && !this.#options.isConnected(change.forge)) return;
+    if (change.type === "hint") {
+      this.#options.onHint(change);
+      return;
+    }
     this.#pending.set(change.type === "everything" ? "everything" : `${change.type} ${idOfRef(change)}`, change);
     this.#pump();
   }
@@ -78,7 +85,7 @@ export class Changes {
     }
   }
 
-  async #read(change: KnowledgeChange): Promise<void> {
+  async #read(change: Written): Promise<void> {
     try {
       await this.#readOne(change);
     } catch (error) {
@@ -92,7 +99,7 @@ export class Changes {
     }
   }
 
-  async #readOne(change: KnowledgeChange): Promise<void> {
+  async #readOne(change: Written): Promise<void> {
     const { store } = this.#options;
     switch (change.type) {
       case "everything":

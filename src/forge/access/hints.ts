@@ -14,6 +14,7 @@ import type { Hint, Priority } from "../forge-client.ts";
 import { type Asking, type Fact, nameOfFact } from "./asking.ts";
 import type { Deciding } from "./deciding.ts";
 import type { Doubts } from "./doubts.ts";
+import type { KnowledgeStore, SharedHint } from "../knowledge.ts";
 import type { Known } from "./known.ts";
 import type { Watches } from "./watches.ts";
 
@@ -23,6 +24,7 @@ export interface HintsOptions {
   readonly asking: Asking;
   readonly deciding: Deciding;
   readonly watches: Watches;
+  readonly store: Pick<KnowledgeStore, "tellHint">;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -59,7 +61,23 @@ export class Hints {
   /** As `Access.hint` does; resolves when all was asked that a live session or the hint itself names. */
   async take(forge: string, hints: readonly Hint[]): Promise<void> {
     if (this.#isClosed || this.#options.asking.forge(forge) === undefined) return;
-    await Promise.all(hints.flatMap((hint) => this.#follow(forge, hint)));
+    const wanted = hints.flatMap((hint) => this.#follow(forge, hint));
+    // Of all other hints this process learns whatever there is to learn, and what it writes of that the others hear.
+    for (const hint of hints) {
+      if (hint.type === "everything") this.#tell({ type: "hint", forge, id: "" });
+      if (hint.type === "roles-of") this.#tell({ type: "hint", forge, id: hint.accountId });
+    }
+    await Promise.all(wanted);
+  }
+
+  /** Takes what another process was hinted at: asked is what live sessions of this one rest on. */
+  hear({ forge, id }: SharedHint): void {
+    if (this.#isClosed || this.#options.asking.forge(forge) === undefined) return;
+    const account = id === "" ? undefined : { forge, id };
+    const doubted =
+      account === undefined ? ({ type: "everything", forge } as const) : ({ type: "roles-of", account } as const);
+    this.#options.doubts.add(doubted, this.#options.clock.now());
+    void this.#live(forge, account);
   }
 
   close(): void {
@@ -69,6 +87,14 @@ export class Hints {
     this.#resting.clear();
     this.#urgent.clear();
     this.#rest.clear();
+  }
+
+  /** What is not told the others find within their poll intervals. */
+  #tell(hint: SharedHint): void {
+    const { store, log } = this.#options;
+    store.tellHint(hint).catch((error: unknown) => {
+      log.warn("access.hint-untold", { forge: hint.forge, why: String(error) });
+    });
   }
 
   #follow(forge: string, hint: Hint): Promise<void>[] {

@@ -500,6 +500,37 @@ test("openAccess() cuts a session when another process learns of the revocation"
   expect(told).toEqual(["ada is no collaborator of acme/shop"]);
 });
 
+test.each([
+  { name: "roles-of", hint: { type: "roles-of", accountId: "1" } as const },
+  { name: "everything", hint: { type: "everything" } as const },
+])(
+  "hint() of $name in one process has another ask for its own live sessions, and rely on nothing older",
+  async ({ hint }) => {
+    await using world = makeWorld();
+    const one = await world.openKnowing();
+    await world.until(one.decide(ada, never));
+    const two = await world.open("two");
+    const told: string[] = [];
+    two.watch(ada, (why) => told.push(why));
+    await world.clock.advance(0);
+    // Only the other process asks about her: the first has nobody of hers, and leaves it for later or to nobody.
+    world.client.repository("10").roles.delete("1");
+    await world.until(one.hint("hub", [hint]));
+    await world.clock.advance(1_000);
+    expect(told).toEqual(["ada is no collaborator of acme/shop"]);
+  },
+);
+
+test("hint() that no other process could be told of is a warning, and asked about here", async () => {
+  await using world = makeWorld();
+  const access = await world.openKnowing();
+  world.knowledge.failure = new Error("Cannot write: the database is away, needs to be there");
+  await world.until(access.hint("hub", [{ type: "roles-of", accountId: "1" }]));
+  await world.clock.advance(100);
+  expect(world.logged.lines.filter(({ event }) => event === "access.hint-untold")).toHaveLength(1);
+  world.knowledge.failure = undefined;
+});
+
 test("openAccess() refreshes in one process of several, and in the other once the first is gone", async () => {
   await using world = makeWorld();
   const one = await world.openKnowing();

@@ -57,9 +57,9 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
   const deciding = new Deciding({ known, doubts, asking, clock });
   const watches = new Watches({ known, doubts, asking, deciding, clock, log, random });
   const discovering = new Discovering({ known, doubts, asking, clock });
-  const hints = new Hints({ known, doubts, asking, deciding, watches, clock, log });
+  const hints = new Hints({ known, doubts, asking, deciding, watches, store, clock, log });
   const isConnected = (forge: string): boolean => settings.has(forge);
-  const changes = new Changes({ store, known, saving, clock, log, isConnected });
+  const changes = new Changes({ store, known, saving, clock, log, isConnected, onHint: (hint) => hints.hear(hint) });
   const stop = new AbortController();
   const stopSettling = known.onChange((change) => settleShared(change, { asking, log }));
   await changes.load();
