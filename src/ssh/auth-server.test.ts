@@ -334,7 +334,7 @@ describe("AuthServer while it is found out whether a key is known", () => {
   test("takes a failure to find out for a no", async () => {
     peer.send(offer("hello-main", bob));
     await server.told.until(() => asked.length > 0);
-    answer.reject(new Error("the forge is away"));
+    answer.reject(new Error("Cannot ask the forge: it is away"));
     expect((await peer.next())[0]).toBe(message.userauthFailure);
   });
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { copyFileSync, writeFileSync } from "node:fs";
+import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeEach } from "vitest";
 import { readPublicKey } from "../harness/client.ts";
@@ -90,13 +90,6 @@ async function openFilledGithub(people: readonly string[], spec: GithubSpec | un
   github.world.addUser({ login: "token-owner" });
   github.world.setMember("acme", "token-owner", "admin");
   return github;
-}
-
-/** Writes a file beside a service, for settings that name one. @returns its path */
-export function besideService(service: TestService, name: string, text: string): string {
-  const path = join(service.folder, name);
-  writeFileSync(path, text, { mode: 0o600 });
-  return path;
 }
 
 /** Skips every test of a file, saying why, where no environment can be made. */

@@ -15,7 +15,13 @@ export interface FakeAccess extends Access {
   revoke(told: string): void;
 }
 
-export const YES: Decision & { allowed: true } = { allowed: true, role: "write", verifiedAt: 0, sources: [], isStale: false };
+export const YES: Decision & { allowed: true } = {
+  allowed: true,
+  role: "write",
+  verifiedAt: 0,
+  sources: [],
+  isStale: false,
+};
 
 export function no(told: string, type: "no" | "unverified" = "no"): Decision {
   return { allowed: false, type, told, verifiedAt: undefined, sources: [] };

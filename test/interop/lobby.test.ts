@@ -204,7 +204,17 @@ test("help names every command, and is what a shell in the lobby prints", async 
   const { commands } = JSON.parse((await lobby("help", "--json")).stdout) as {
     commands: { name: string; usage: string }[];
   };
-  expect(commands.map(({ name }) => name)).toEqual(["ls", "new", "rm", "sleep", "whoami", "who", "kill", "log", "help"]);
+  expect(commands.map(({ name }) => name)).toEqual([
+    "ls",
+    "new",
+    "rm",
+    "sleep",
+    "whoami",
+    "who",
+    "kill",
+    "log",
+    "help",
+  ]);
   for (const { usage } of commands) expect(help.stdout).toContain(`  ${usage}\n`);
 });
 

@@ -4,11 +4,11 @@
  * @module
  */
 import { z } from "zod";
-import { Fault } from "../../base/fault.ts";
 import type { ForgeSettings } from "../../wire/forge-settings.ts";
 import type { Ask, Finding } from "../forge-client.ts";
-import type { ForgeHttp, HttpAnswer } from "../http/forge-http.ts";
+import type { ForgeHttp } from "../http/forge-http.ts";
 import { pathOf } from "../http/path.ts";
+import { bad, good, tryTo } from "../inspecting.ts";
 import { Account, Organization, Repository, Team } from "./shapes.ts";
 
 /** Says what the token may do, and what it should be allowed to and is not. */
@@ -74,28 +74,4 @@ async function inspectRepository(http: ForgeHttp, path: string, ask: Ask): Promi
 /** routers/api/v1/repo/collaborators.go: only they may ask for the permissions of others. */
 function notAdmin(what: string): Finding {
   return bad(`the token's account is not an administrator of ${what}: the roles of others are not told`);
-}
-
-type Tried<Value> =
-  | { readonly type: "ok"; readonly value: Value }
-  | { readonly type: "absent" }
-  | { readonly type: "refused"; readonly why: string };
-
-/** Waits for an answer; a refusal is one too here. */
-async function tryTo<Value>(answer: Promise<HttpAnswer<Value>>): Promise<Tried<Value>> {
-  try {
-    const answered = await answer;
-    return answered.status === "ok" ? { type: "ok", value: answered.value } : { type: "absent" };
-  } catch (error) {
-    if (error instanceof Fault && error.code === "forge.refused") return { type: "refused", why: error.message };
-    throw error;
-  }
-}
-
-function good(text: string): Finding {
-  return { isGood: true, text };
-}
-
-function bad(text: string): Finding {
-  return { isGood: false, text };
 }

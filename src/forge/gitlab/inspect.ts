@@ -5,11 +5,11 @@
  */
 import type { z } from "zod";
 import type { Clock } from "../../base/clock.ts";
-import { Fault } from "../../base/fault.ts";
 import type { ForgeSettings } from "../../wire/forge-settings.ts";
 import type { Ask, Finding } from "../forge-client.ts";
-import type { ForgeHttp, HttpAnswer } from "../http/forge-http.ts";
+import type { ForgeHttp } from "../http/forge-http.ts";
 import { pathOf } from "../http/path.ts";
+import { bad, good, tryTo } from "../inspecting.ts";
 import { Anything, Member, Self, TokenOfOurs } from "./shapes.ts";
 
 /** A token that ends sooner is worth a word. Guess: time enough for somebody to make a new one. */
@@ -84,28 +84,4 @@ async function inspectProject(http: ForgeHttp, path: string, ask: Ask): Promise<
   return members.type === "ok"
     ? [good(`the token sees ${path} and its members`)]
     : [bad(`the token may not read the members of ${path}: it needs the scope "read_api" and a role in the project`)];
-}
-
-type Tried<Value> =
-  | { readonly type: "ok"; readonly value: Value }
-  | { readonly type: "absent" }
-  | { readonly type: "refused"; readonly why: string };
-
-/** Waits for an answer; a refusal is one too here. */
-async function tryTo<Value>(answer: Promise<HttpAnswer<Value>>): Promise<Tried<Value>> {
-  try {
-    const answered = await answer;
-    return answered.status === "ok" ? { type: "ok", value: answered.value } : { type: "absent" };
-  } catch (error) {
-    if (error instanceof Fault && error.code === "forge.refused") return { type: "refused", why: error.message };
-    throw error;
-  }
-}
-
-function good(text: string): Finding {
-  return { isGood: true, text };
-}
-
-function bad(text: string): Finding {
-  return { isGood: false, text };
 }

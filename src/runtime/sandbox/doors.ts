@@ -71,7 +71,7 @@ export function makeDoors(host: Host): Doors {
     old?.stream.destroy();
     const half = begun.get(spec.id);
     begun.delete(spec.id);
-    const isOpen = half !== undefined && half.child.exitCode === null && half.child.signalCode === null;
+    const isOpen = half?.child.exitCode === null && half.child.signalCode === null;
     const door = lead(isOpen ? half : beginDoor(host, spec), state.holder);
     waiting.set(spec.id, door);
     keepAliveBy(door, false);
