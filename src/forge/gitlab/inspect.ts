@@ -9,7 +9,7 @@ import type { ForgeSettings } from "../../wire/forge-settings.ts";
 import type { Ask, Finding } from "../forge-client.ts";
 import type { ForgeHttp } from "../http/forge-http.ts";
 import { pathOf } from "../http/path.ts";
-import { bad, good, tryTo } from "../inspecting.ts";
+import { bad, good, type Tried, tryTo } from "../inspecting.ts";
 import { Anything, Member, Self, TokenOfOurs } from "./shapes.ts";
 
 /** A token that ends sooner is worth a word. Guess: time enough for somebody to make a new one. */
