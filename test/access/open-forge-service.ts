@@ -5,7 +5,6 @@
  * @module
  */
 import { copyFileSync } from "node:fs";
-import { join } from "node:path";
 import { beforeEach } from "vitest";
 import { readPublicKey } from "../harness/client.ts";
 import { freePort } from "../harness/free-port.ts";
