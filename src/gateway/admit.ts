@@ -160,7 +160,9 @@ function holdRight(deps: GatewayDeps, request: AdmitRequest, repository?: string
     request.onOver(told);
   });
   try {
-    mustBeAllowed(deps.directory.judge(session.who, repository));
+    const use = deps.directory.judge(session.who, repository);
+    mustBeAllowed(use);
+    if (use.allowed && use.asOf !== undefined) deps.metrics.loginStale();
     return unwatch;
   } catch (error) {
     unwatch();

@@ -74,6 +74,11 @@ export class Metrics {
     help: "Live sessions that ended because their person's right did",
     registers: this.#registers,
   });
+  readonly #stale = new Counter({
+    name: "slipway_logins_stale_total",
+    help: "Sessions let in by the last good answer of a forge that could not be asked",
+    registers: this.#registers,
+  });
   readonly #bytes = new Counter({
     name: "slipway_relayed_bytes_total",
     help: "Channel data of ended sessions, by direction",
@@ -131,6 +136,10 @@ export class Metrics {
     if (!wasOpen) this.#refusedLogins.inc();
     this.#bytes.inc({ direction: "from_client" }, bytesFromClient);
     this.#bytes.inc({ direction: "to_client" }, bytesToClient);
+  }
+
+  loginStale(): void {
+    this.#stale.inc();
   }
 
   sessionRevoked(): void {

@@ -78,6 +78,8 @@ test.each(Object.keys(outages))(
     live.stdin.end("still here\n");
     expect(await live.ended).toMatchObject({ exitCode: 0, stdout: "up\nstill here\n" });
     expect(service.events("access.stale")).not.toEqual([]);
+    const metrics = await (await fetch(`http://127.0.0.1:${service.httpPort}/metrics`)).text();
+    expect(metrics).toMatch(/^slipway_logins_stale_total [1-9]/m);
 
     await end?.();
     if (name === RATIONED) return;
@@ -109,6 +111,9 @@ test("after the grace time live sessions end, and nobody gets in, with the reaso
   const refused = await ivy.ssh(["shop-main@slipway", "true"]);
   expect(refused).toMatchObject({ exitCode: 255 });
   expect(refused.stderr).toMatch(/github could not be asked/);
+  const metrics = await (await fetch(`http://127.0.0.1:${service.httpPort}/metrics`)).text();
+  expect(metrics).toMatch(/^slipway_forge_reached\{forge="github"\} 0$/m);
+  expect(metrics).toMatch(/^slipway_sessions_revoked_total 1$/m);
 });
 
 test("what the forge said survives a kill -9 and a start while the forge is away", { timeout: 120_000 }, async () => {

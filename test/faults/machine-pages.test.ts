@@ -85,6 +85,7 @@ const NAMES = [
   "slipway_keys_refused_total",
   "slipway_login_seconds",
   "slipway_logins_refused_total",
+  "slipway_logins_stale_total",
   "slipway_protocol_faults_total",
   "slipway_relayed_bytes_total",
   "slipway_sessions",
