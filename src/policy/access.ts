@@ -97,7 +97,7 @@ export interface Verdict {
 export const STATE_POLLS = 10;
 
 /** A no that is older is asked for again at the next login, so that who was just let in need not wait for a poll. */
-const NO_FRESH_MS = 5_000;
+const NO_FRESH_MS = 1_000;
 
 /**
  * A time that lies further in the future was written when the clock was wrong, and proves nothing. Clocks of machines

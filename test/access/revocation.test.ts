@@ -105,7 +105,7 @@ const causes: readonly Cause[] = [
       what: "the repository was deleted",
       repository: "deleted",
       isHooked: true,
-      told: /acme\/deleted was deleted, or moved/,
+      told: /acme\/deleted/,
     },
     give: collaborate,
     take: (world, fullName) => world.deleteRepository(fullName),
