@@ -12,7 +12,7 @@ import type { Access, Subject } from "../../src/forge/access/access.ts";
 import { openAccess } from "../../src/forge/access/open-access.ts";
 import type { ForgeClient } from "../../src/forge/forge-client.ts";
 import { makeGithub } from "../../src/forge/github/github.ts";
-import type { KnowledgeStore, RolesOf } from "../../src/forge/knowledge.ts";
+import type { KnowledgeStore, RolesOf } from "../../src/wire/knowledge.ts";
 import { openStore, type Store } from "../../src/store/store.ts";
 import type { AccountFacts, RepositoryFacts, RoleFact } from "../../src/wire/forge.ts";
 import { makeForgeSettings, makeKey, makeKeyLine } from "../../test/fakes/fake-forge-client.ts";

@@ -8,7 +8,7 @@ import type { Invocation } from "../base/command-line.ts";
 import { Fault } from "../base/fault.ts";
 import { verifyAudit } from "../gateway/audit/verify-audit.ts";
 import { makeSigningKey, lineOf } from "../ssh/private-keys.ts";
-import { fingerprintOf } from "../ssh/public-keys.ts";
+import { fingerprintOf } from "../base/fingerprint.ts";
 import { readHostKeys, rotateHostKey, type HostKeyFile } from "../store/host-keys.ts";
 import type { StateFolder } from "./state-folder.ts";
 

@@ -112,16 +112,3 @@ export interface ForgeClient {
   readWebhook(headers: IncomingHttpHeaders, body: Buffer): WebhookReading;
   readonly budget: Budget | undefined;
 }
-
-/** Where a client keeps answers for conditional requests; survives restarts. Bodies are JSON, cut down to what is read. */
-export interface AnswerCache {
-  read(url: string): Promise<CachedAnswer | undefined>;
-  write(url: string, answer: CachedAnswer): Promise<void>;
-}
-
-export interface CachedAnswer {
-  readonly etag: string;
-  readonly body: string;
-  /** Address of the next page. */
-  readonly next?: string;
-}

@@ -8,7 +8,8 @@
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import type { ForgeSecrets, ForgeSettings } from "../wire/forge-settings.ts";
-import type { AnswerCache, ForgeClient } from "./forge-client.ts";
+import type { ForgeClient } from "./forge-client.ts";
+import type { AnswerCache } from "../wire/knowledge.ts";
 import { makeGitea } from "./gitea/gitea.ts";
 import { makeGithub } from "./github/github.ts";
 import { makeGitlab } from "./gitlab/gitlab.ts";

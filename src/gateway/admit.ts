@@ -40,7 +40,6 @@ export interface Admitted {
   readonly onOpened: (wanted: Target, verdict: Verdict) => void;
   /** Lets the far side's messages flow into the relay. */
   start(relay: Relay): void;
-  clientDrained(): void;
   end(): Promise<void>;
 }
 
@@ -74,7 +73,6 @@ async function admitToLobby(deps: GatewayDeps, request: AdmitRequest, signal: Ab
     start: (started) => {
       relay = started;
     },
-    clientDrained: () => {},
     end: async () => {
       unhold();
       far.end();
@@ -121,7 +119,6 @@ async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, sign
       start: (started) => {
         relay = started;
       },
-      clientDrained: () => relay?.clientDrained(),
       end: async () => {
         for (const unlink of links) unlink();
         await reached.end();

@@ -13,7 +13,7 @@ import { until } from "../../test/fakes/transport-ends.ts";
 import { Fault } from "../base/fault.ts";
 import { message } from "../ssh/numbers.ts";
 import { makeSigningKey } from "../ssh/private-keys.ts";
-import { fingerprintOf } from "../ssh/public-keys.ts";
+import { fingerprintOf } from "../base/fingerprint.ts";
 import { WireReader, WireWriter } from "../ssh/wire.ts";
 import { Sessions } from "./sessions.ts";
 

@@ -11,7 +11,7 @@ import { Fault, toldOf } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
 import { AuthServer, type Verified } from "../ssh/auth-server.ts";
 import { disconnectReason, message } from "../ssh/numbers.ts";
-import { fingerprintOf } from "../ssh/public-keys.ts";
+import { fingerprintOf } from "../base/fingerprint.ts";
 import { Transport, type Ending } from "../ssh/transport.ts";
 import { admit, type Admitted } from "./admit.ts";
 import { announceHostKeys, proveHostKeys } from "./host-key-proof.ts";
@@ -89,7 +89,6 @@ export class Connection {
         },
         drained: () => {
           if (this.#phase.phase === "relaying") this.#phase.relay.clientDrained();
-          this.#admitted?.clientDrained();
         },
         ended: (ending) => {
           this.#end(ending);

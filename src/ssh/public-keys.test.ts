@@ -8,7 +8,8 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Fault } from "../base/fault.ts";
 import { makeSigningKey } from "./private-keys.ts";
-import { fingerprintOf, readPublicKey, signatureAlgorithms } from "./public-keys.ts";
+import { fingerprintOf } from "../base/fingerprint.ts";
+import { readPublicKey, signatureAlgorithms } from "./public-keys.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
 const run = promisify(execFile);

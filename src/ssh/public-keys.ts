@@ -188,8 +188,3 @@ export function readPublicKey(blob: Buffer): PublicKey {
     },
   };
 }
-
-/** Fingerprint as OpenSSH prints it: `SHA256:` and base64 without padding. */
-export function fingerprintOf(blob: Buffer): string {
-  return `SHA256:${createHash("sha256").update(blob).digest("base64").replace(/=+$/, "")}`;
-}

@@ -1,24 +1,13 @@
 /**
- * The answers of a forge, kept for conditional requests. Is the `AnswerCache` of `forge/`.
+ * The answers of a forge, kept for conditional requests.
  *
  * @module
  */
 import type { Kysely } from "kysely";
+import type { AnswerCache } from "../wire/knowledge.ts";
 import type { Tables } from "./schema.ts";
 
-export interface KeptAnswer {
-  readonly etag: string;
-  readonly body: string;
-  /** Address of the next page. */
-  readonly next?: string;
-}
-
-export interface Answers {
-  read(url: string): Promise<KeptAnswer | undefined>;
-  write(url: string, answer: KeptAnswer): Promise<void>;
-}
-
-export function makeAnswerQueries(database: Kysely<Tables>, forge: string): Answers {
+export function makeAnswerQueries(database: Kysely<Tables>, forge: string): AnswerCache {
   return {
     read: async (url) => {
       const row = await database

@@ -6,13 +6,8 @@
  * @module
  */
 import type { Kysely, RawBuilder, Transaction } from "kysely";
+import type { KnowledgeChange } from "../wire/knowledge.ts";
 import type { Tables } from "./schema.ts";
-
-/** Something that was written, or a hint that nothing was written of, as other processes are told. */
-export type Change =
-  | { readonly type: "account" | "repository" | "roles" | "hint"; readonly forge: string; readonly id: string }
-  /** Some changes may have been missed. */
-  | { readonly type: "everything" };
 
 export interface Engine {
   /** For logs: a path or an address, without a password. */
@@ -23,9 +18,9 @@ export interface Engine {
   /** Runs `work` as one transaction. Of those with the same `lock` one runs at a time, whichever process began it. */
   exclusively<Result>(lock: string, work: (transaction: Transaction<Tables>) => Promise<Result>): Promise<Result>;
   /** Tells the other processes, if and when the transaction commits. */
-  tell(transaction: Transaction<Tables>, change: Change): Promise<void>;
+  tell(transaction: Transaction<Tables>, change: KnowledgeChange): Promise<void>;
   /** Calls back for each change that another process told. The listener must not throw. @returns a function that stops it */
-  onTold(listener: (change: Change) => void): () => void;
+  onTold(listener: (change: KnowledgeChange) => void): () => void;
   /** Idempotent. */
   close(): Promise<void>;
 }

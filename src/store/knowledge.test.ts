@@ -5,7 +5,7 @@ import { describeStores } from "../../test/harness/each-store.ts";
 import { expectKnown, learnings, readKnown, save } from "../../test/harness/knowledge-model.ts";
 import { makeClock } from "../base/clock.ts";
 import type { AccountFacts, ForgeRole, RepositoryFacts, RoleFact } from "../wire/forge.ts";
-import type { Knowledge } from "./knowledge.ts";
+import type { KnowledgeStore } from "../wire/knowledge.ts";
 import type { Store } from "./store.ts";
 
 const ada: AccountFacts = {
@@ -28,7 +28,7 @@ function byAccount(roles: readonly RoleFact[]): RoleFact[] {
 
 describeStores((given) => {
   let store: Store;
-  let knowledge: Knowledge;
+  let knowledge: KnowledgeStore;
   beforeEach(async () => {
     store = await given.open();
     ({ knowledge } = store);

@@ -1,6 +1,6 @@
 /**
- * What forges said of accounts, repositories and roles. Is the `KnowledgeStore` of `forge/`, which says what each of the
- * methods does; how roles are kept is in `roles.ts`.
+ * What forges said of accounts, repositories and roles. What each of the methods does stands in `wire/knowledge.ts`; how
+ * roles are kept is in `roles.ts`.
  *
  * A fact is replaced only by one that was verified later or at the same moment, and the database sees to that: writers
  * in several processes may finish in any order.
@@ -9,31 +9,13 @@
  */
 import { type Selectable, sql } from "kysely";
 import { Fault } from "../base/fault.ts";
-import type { AccountFacts, ForgeRef, RepositoryFacts, RoleFact } from "../wire/forge.ts";
-import type { Change, Engine } from "./engine.ts";
-import { type CompleteRoles, findRoles, readRoles, type RolesOf, saveRole, saveRoles } from "./roles.ts";
+import type { AccountFacts, RepositoryFacts } from "../wire/forge.ts";
+import type { KnowledgeStore } from "../wire/knowledge.ts";
+import type { Engine } from "./engine.ts";
+import { findRoles, readRoles, saveRole, saveRoles } from "./roles.ts";
 import type { AccountRow, RepositoryRow } from "./schema.ts";
 
-export interface Knowledge {
-  accounts(): Promise<AccountFacts[]>;
-  repositories(): Promise<RepositoryFacts[]>;
-  /** A repository at a time; those without a role are left out. */
-  roles(): AsyncIterable<RolesOf>;
-  findAccount(account: ForgeRef): Promise<AccountFacts | undefined>;
-  findRepository(repository: ForgeRef): Promise<RepositoryFacts | undefined>;
-  findRoles(repository: ForgeRef): Promise<readonly RoleFact[]>;
-  saveAccount(facts: AccountFacts): Promise<void>;
-  /** `rolesVerifiedAt` is not written by this: only a list, saved by `saveRoles`, moves it. */
-  saveRepository(facts: RepositoryFacts): Promise<void>;
-  saveRoles(repository: ForgeRef, list: CompleteRoles): Promise<void>;
-  saveRole(repository: ForgeRef, role: RoleFact): Promise<void>;
-  tellHint(hint: ForgeRef & { readonly type: "hint" }): Promise<void>;
-  onChanged(listener: (change: Change) => void): () => void;
-  /** With `ttlMs` 0 the holder lets go of it. */
-  holdLease(name: string, holder: string, ttlMs: number): Promise<boolean>;
-}
-
-export function makeKnowledgeQueries(engine: Engine): Knowledge {
+export function makeKnowledgeQueries(engine: Engine): KnowledgeStore {
   const { kysely } = engine;
   return {
     accounts: async () => (await kysely.selectFrom("forge_accounts").selectAll().execute()).map(toAccount),

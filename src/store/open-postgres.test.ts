@@ -5,7 +5,7 @@ import { makeClock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
 import { makeLog } from "../base/log.ts";
 import type { RepositoryFacts } from "../wire/forge.ts";
-import type { Change } from "./engine.ts";
+import type { KnowledgeChange } from "../wire/knowledge.ts";
 import { openStore, type Store } from "./store.ts";
 
 const shop: RepositoryFacts = {
@@ -16,8 +16,8 @@ const ref = { forge: "github", id: "9" };
 const options = { clock: makeClock(), log: makeLog("silent") };
 
 /** What a store hears, with the time of each. */
-function hear(store: Store): { change: Change; at: number }[] {
-  const heard: { change: Change; at: number }[] = [];
+function hear(store: Store): { change: KnowledgeChange; at: number }[] {
+  const heard: { change: KnowledgeChange; at: number }[] = [];
   store.knowledge.onChanged((change) => heard.push({ change, at: performance.now() }));
   return heard;
 }
@@ -70,8 +70,8 @@ describePostgres((given) => {
   test("onChanged() calls back for no save that changed nothing, and not after it was stopped", async () => {
     const [one, other] = [await given.open(), await given.open()];
     await other.knowledge.saveRoles(shop, { verifiedAt: 2_000, source: "GET /list", roles: [] });
-    const heard: Change[] = [];
-    const stopped: Change[] = [];
+    const heard: KnowledgeChange[] = [];
+    const stopped: KnowledgeChange[] = [];
     other.knowledge.onChanged((change) => heard.push(change));
     other.knowledge.onChanged((change) => stopped.push(change))();
     await one.knowledge.saveRoles(shop, { verifiedAt: 1_000, source: "GET /list", roles: [] });

@@ -13,7 +13,8 @@ import { type ClientConfig, TypeOverrides, types } from "pg";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
-import type { Change, Engine } from "./engine.ts";
+import type { KnowledgeChange } from "../wire/knowledge.ts";
+import type { Engine } from "./engine.ts";
 import { makePostgresDialect } from "./postgres-dialect.ts";
 import { openListener } from "./postgres-listener.ts";
 import type { Tables } from "./schema.ts";
@@ -33,8 +34,8 @@ export async function openPostgres(url: string, options: { clock: Clock; log: Lo
   const name = nameOf(url);
   const config = configOf(url);
   const self = randomUUID();
-  const listeners = new Set<(change: Change) => void>();
-  const emit = (change: Change): void => {
+  const listeners = new Set<(change: KnowledgeChange) => void>();
+  const emit = (change: KnowledgeChange): void => {
     for (const listener of listeners) listener(change);
   };
   const endListening = await openListener({
@@ -63,7 +64,7 @@ export async function openPostgres(url: string, options: { clock: Clock; log: Lo
       await sql`select pg_notify(${CHANNEL}, ${JSON.stringify({ from: self, ...change })})`.execute(transaction);
     },
     onTold: (listener) => {
-      const own = (change: Change): void => listener(change); // one function may listen twice
+      const own = (change: KnowledgeChange): void => listener(change); // one function may listen twice
       listeners.add(own);
       return () => void listeners.delete(own);
     },
@@ -106,7 +107,7 @@ function numbersForBigints(): TypeOverrides {
 }
 
 /** What is not of the shape that we write comes from another version of us: whatever it says, something changed. */
-function readTold(text: string): { from: unknown; change: Change } {
+function readTold(text: string): { from: unknown; change: KnowledgeChange } {
   const { from, type, forge, id } = parse(text);
   if (typeof forge !== "string" || typeof id !== "string") return { from, change: { type: "everything" } };
   const isKnown = type === "account" || type === "repository" || type === "roles" || type === "hint";

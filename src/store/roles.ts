@@ -9,20 +9,9 @@
  */
 import { type Kysely, sql, type Transaction } from "kysely";
 import type { ForgeRef, ForgeRole, RoleFact } from "../wire/forge.ts";
+import type { CompleteRoles, RolesOf } from "../wire/knowledge.ts";
 import type { Engine } from "./engine.ts";
 import type { RoleRow, Tables } from "./schema.ts";
-
-export interface CompleteRoles {
-  readonly verifiedAt: number;
-  readonly source: string;
-  /** Those with another role than `none`. */
-  readonly roles: readonly Pick<RoleFact, "accountId" | "role">[];
-}
-
-export interface RolesOf {
-  readonly repository: ForgeRef;
-  readonly roles: readonly RoleFact[];
-}
 
 /** Rows that one statement writes: four values each, and SQLite takes 32,766 (sqlite.org/limits.html, item 9). */
 const ROWS_AT_ONCE = 500;

@@ -9,10 +9,11 @@ import { Migrator } from "kysely/migration";
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
-import { type Answers, makeAnswerQueries } from "./answers.ts";
+import { makeAnswerQueries } from "./answers.ts";
 import type { Engine } from "./engine.ts";
+import type { AnswerCache, KnowledgeStore } from "../wire/knowledge.ts";
 import { type Environments, makeEnvironmentQueries } from "./environments.ts";
-import { type Knowledge, makeKnowledgeQueries } from "./knowledge.ts";
+import { makeKnowledgeQueries } from "./knowledge.ts";
 import { migrationProvider } from "./migrations.ts";
 import { openPostgres } from "./open-postgres.ts";
 import { openSqlite } from "./open-sqlite.ts";
@@ -32,9 +33,9 @@ export interface StoreOptions {
 export interface Store extends AsyncDisposable {
   /** Those of this service's cluster. */
   readonly environments: Environments;
-  readonly knowledge: Knowledge;
+  readonly knowledge: KnowledgeStore;
   /** Answers of one forge, kept for conditional requests. */
-  answersOf(forge: string): Answers;
+  answersOf(forge: string): AnswerCache;
   /** Lets go of the database. Queries after it fail. Idempotent. */
   close(): Promise<void>;
 }

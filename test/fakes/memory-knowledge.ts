@@ -5,7 +5,7 @@
  * @module
  */
 import type { Clock } from "../../src/base/clock.ts";
-import type { KnowledgeChange, KnowledgeStore, RolesOf } from "../../src/forge/knowledge.ts";
+import type { KnowledgeChange, KnowledgeStore, RolesOf } from "../../src/wire/knowledge.ts";
 import {
   type AccountFacts,
   type ForgeRef,

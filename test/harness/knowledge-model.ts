@@ -5,7 +5,7 @@
  * @module
  */
 import fc from "fast-check";
-import type { Knowledge } from "../../src/store/knowledge.ts";
+import type { KnowledgeStore } from "../../src/wire/knowledge.ts";
 import type { AccountFacts, ForgeRole, RepositoryFacts, RoleFact } from "../../src/wire/forge.ts";
 
 /** Something that was learned; times differ between any two, and between the two of an account. */
@@ -88,7 +88,7 @@ export const learnings: fc.Arbitrary<readonly Learned[]> = fc
   );
 
 /** Saves one. */
-export async function save(knowledge: Knowledge, forge: string, learned: Learned): Promise<void> {
+export async function save(knowledge: KnowledgeStore, forge: string, learned: Learned): Promise<void> {
   switch (learned.type) {
     case "account":
       return knowledge.saveAccount({ forge, ...learned.facts });
@@ -104,7 +104,7 @@ export async function save(knowledge: Knowledge, forge: string, learned: Learned
 }
 
 /** Reads everything that a store knows of a forge. */
-export async function readKnown(knowledge: Knowledge, forge: string): Promise<Known> {
+export async function readKnown(knowledge: KnowledgeStore, forge: string): Promise<Known> {
   const roles: Record<string, RoleFact[]> = {};
   for (const id of REPOSITORY_IDS) roles[id] = [...(await knowledge.findRoles({ forge, id }))].sort(byAccount);
   const accounts = await Promise.all(IDS.map((id) => knowledge.findAccount({ forge, id })));

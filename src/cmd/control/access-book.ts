@@ -9,7 +9,7 @@
 import { Fault } from "../../base/fault.ts";
 import type { Decision } from "../../forge/access/access.ts";
 import { mayOpenEnvironment } from "../../policy/grants.ts";
-import { fingerprintOf } from "../../ssh/public-keys.ts";
+import { fingerprintOf } from "../../base/fingerprint.ts";
 import type { AccessExplanation } from "../../wire/control.ts";
 import type { Person } from "../../wire/person.ts";
 import type { Repository } from "../../wire/repository.ts";

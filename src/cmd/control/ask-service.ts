@@ -9,7 +9,7 @@ import { type IncomingMessage, request } from "node:http";
 import { json } from "node:stream/consumers";
 import { Fault, type FaultCode, faults } from "../../base/fault.ts";
 import { type Asked, type ControlPath, ControlRefusal, type Shape } from "../../wire/control.ts";
-import { socketPath } from "./socket-path.ts";
+import { socketPath } from "../../base/socket-path.ts";
 
 /** A little more than the service takes at most. */
 const ANSWER_MS_MAX = 65_000;

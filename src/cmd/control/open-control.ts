@@ -12,7 +12,7 @@ import { json } from "node:stream/consumers";
 import { Fault } from "../../base/fault.ts";
 import type { Log } from "../../base/log.ts";
 import { type Asked, type ControlAnswer, type ControlPath, controlRequests, type Shape } from "../../wire/control.ts";
-import { socketPath } from "./socket-path.ts";
+import { socketPath } from "../../base/socket-path.ts";
 
 /** What a service can be asked. Each rejects with a `Fault` that the asker is told. */
 export type ControlHandlers = {

@@ -10,7 +10,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { ageOf } from "../../policy/access.ts";
 import { type AccountFacts, type ForgeRef, idOfRef, type RepositoryFacts, type RoleFact } from "../../wire/forge.ts";
-import type { KnowledgeChange, KnowledgeStore, SharedHint } from "../knowledge.ts";
+import type { KnowledgeChange, KnowledgeStore, SharedHint } from "../../wire/knowledge.ts";
 import type { Known } from "./known.ts";
 import type { Saving } from "./saving.ts";
 

@@ -14,7 +14,7 @@ import type { Hint, Priority } from "../forge-client.ts";
 import { type Asking, type Fact, nameOfFact } from "./asking.ts";
 import type { Deciding } from "./deciding.ts";
 import type { Doubts } from "./doubts.ts";
-import type { KnowledgeStore, SharedHint } from "../knowledge.ts";
+import type { KnowledgeStore, SharedHint } from "../../wire/knowledge.ts";
 import type { Known } from "./known.ts";
 import type { Watches } from "./watches.ts";
 

@@ -5,12 +5,12 @@
  *
  * @module
  */
-import { createHash } from "node:crypto";
 import type { Clock } from "../../base/clock.ts";
+import { fingerprintOf } from "../../base/fingerprint.ts";
 import type { Log } from "../../base/log.ts";
 import { STATE_POLLS } from "../../policy/access.ts";
 import type { RepositoryFacts } from "../../wire/forge.ts";
-import type { KnowledgeStore } from "../knowledge.ts";
+import type { KnowledgeStore } from "../../wire/knowledge.ts";
 import type { Access, ForgeHealth } from "./access.ts";
 import { type AskedForge, Asking } from "./asking.ts";
 import { Changes } from "./changes.ts";
@@ -94,17 +94,13 @@ function settleShared(change: Change, { asking, log }: { readonly asking: Asking
   if (change.type !== "shared") return;
   const [one, other] = change.accounts;
   if (one === undefined || other === undefined) return;
-  const keys = one.keys.filter((key) => other.keys.includes(key)).map(fingerprintOf);
+  const keys = one.keys
+    .filter((key) => other.keys.includes(key))
+    .map((key) => fingerprintOf(Buffer.from(key, "base64")));
   log.warn("access.key-shared", { accounts: [one, other].map(({ forge, id, login }) => ({ forge, id, login })), keys });
   if ((one.keysVerifiedAt ?? 0) >= (other.keysVerifiedAt ?? 0)) return;
   const wanted = { priority: "live", notBefore: other.keysVerifiedAt ?? 0 } as const;
   asking.ask({ type: "keys", account: refOf(one) }, wanted).catch(() => undefined);
-}
-
-/** As `ssh-keygen -l` writes it. */
-function fingerprintOf(key: string): string {
-  const digest = createHash("sha256").update(Buffer.from(key, "base64")).digest("base64");
-  return `SHA256:${digest.replace(/=+$/, "")}`;
 }
 
 function* connected({ repositories }: Known): Generator<RepositoryFacts> {

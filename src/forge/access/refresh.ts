@@ -12,7 +12,7 @@ import { Fault } from "../../base/fault.ts";
 import { keep } from "../../base/keep.ts";
 import type { Log } from "../../base/log.ts";
 import { backgroundWaitMs, listingIntervalMs } from "../../policy/access-pace.ts";
-import type { KnowledgeStore } from "../knowledge.ts";
+import type { KnowledgeStore } from "../../wire/knowledge.ts";
 import type { AskedForge, Asking, Fact } from "./asking.ts";
 import { accountsWithRole, type Known, refOf } from "./known.ts";
 import type { Saving } from "./saving.ts";

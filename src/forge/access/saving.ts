@@ -9,7 +9,7 @@
  */
 import type { Log } from "../../base/log.ts";
 import { type ForgeRef, idOfRef, type RoleFact } from "../../wire/forge.ts";
-import type { CompleteRoles, KnowledgeStore } from "../knowledge.ts";
+import type { CompleteRoles, KnowledgeStore } from "../../wire/knowledge.ts";
 import type { Known, Taken } from "./known.ts";
 
 export interface SavingOptions {

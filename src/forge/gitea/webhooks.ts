@@ -5,11 +5,11 @@
  *
  * @module
  */
-import { createHmac, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { z } from "zod";
 import type { ForgeSettings } from "../../wire/forge-settings.ts";
 import type { Hint, WebhookReading } from "../forge-client.ts";
+import { isSigned } from "../is-signed.ts";
 import { isConnected } from "./meaning.ts";
 import { Repository } from "./shapes.ts";
 
@@ -23,9 +23,7 @@ export function readGiteaWebhook(
 ): WebhookReading {
   const payload = payloadOf(headers, body);
   const signature = headers["x-forgejo-signature"] ?? headers["x-gitea-signature"];
-  if (secret === undefined || typeof signature !== "string" || !isSigned(payload, signature, secret)) {
-    return { type: "unsigned" };
-  }
+  if (typeof signature !== "string" || !isSigned(payload, signature, secret)) return { type: "unsigned" };
   const event = headers["x-forgejo-event"] ?? headers["x-gitea-event"];
   if (event === undefined) return { type: "malformed", why: "no header names the event" };
   const json = parse(payload);
@@ -46,12 +44,6 @@ function hintsOf({ action, repository }: z.infer<typeof RepositoryEvent>, settin
 function payloadOf(headers: IncomingHttpHeaders, body: Buffer): Buffer {
   const isForm = headers["content-type"]?.startsWith("application/x-www-form-urlencoded") === true;
   return isForm ? Buffer.from(new URLSearchParams(body.toString()).get("payload") ?? "") : body;
-}
-
-function isSigned(payload: Buffer, signature: string, secret: string): boolean {
-  if (!/^[0-9a-f]{64}$/i.test(signature)) return false;
-  const wanted = createHmac("sha256", secret).update(payload).digest();
-  return timingSafeEqual(wanted, Buffer.from(signature, "hex"));
 }
 
 function parse(payload: Buffer): unknown {

@@ -6,7 +6,8 @@
 import type { KeyObject } from "node:crypto";
 import { Fault } from "../../base/fault.ts";
 import type { ForgeRepository } from "../../wire/forge.ts";
-import type { AnswerCache, Ask, Finding, GitCredential } from "../forge-client.ts";
+import type { Ask, Finding, GitCredential } from "../forge-client.ts";
+import type { AnswerCache } from "../../wire/knowledge.ts";
 import { type ForgeHttp, type ForgeHttpOptions, type HttpAnswer, openForgeHttp } from "../http/forge-http.ts";
 import type { Authorization, HttpAsk } from "../http/sender.ts";
 import { signAppToken } from "./app-key.ts";

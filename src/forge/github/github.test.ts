@@ -11,7 +11,8 @@ import { Fault } from "../../base/fault.ts";
 import { makeLog } from "../../base/log.ts";
 import type { ForgeSettings } from "../../wire/forge-settings.ts";
 import type { ForgeRepository } from "../../wire/forge.ts";
-import type { AnswerCache, Ask, CachedAnswer, ForgeClient, Priority } from "../forge-client.ts";
+import type { Ask, ForgeClient, Priority } from "../forge-client.ts";
+import type { AnswerCache, CachedAnswer } from "../../wire/knowledge.ts";
 import { makeGithub } from "./github.ts";
 
 const KEY = `ssh-ed25519 ${Buffer.from(`\0\0\0\x0bssh-ed25519\0\0\0\x20${"k".repeat(32)}`, "latin1").toString("base64")}`;

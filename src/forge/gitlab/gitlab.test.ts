@@ -6,7 +6,8 @@ import { makeClock } from "../../base/clock.ts";
 import { makeLog } from "../../base/log.ts";
 import type { ForgeSettings } from "../../wire/forge-settings.ts";
 import type { ForgeRepository, ForgeRole } from "../../wire/forge.ts";
-import type { AnswerCache, Ask, CachedAnswer, ForgeClient } from "../forge-client.ts";
+import type { Ask, ForgeClient } from "../forge-client.ts";
+import type { AnswerCache, CachedAnswer } from "../../wire/knowledge.ts";
 import { makeGitlab } from "./gitlab.ts";
 
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKJqtCiq/PjG3vJ5X9v4HY4K0mC1d3kW7Xq3f9ZqJ8sB";

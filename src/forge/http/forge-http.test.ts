@@ -8,7 +8,7 @@ import { z } from "zod";
 import { makeClock } from "../../base/clock.ts";
 import { Fault } from "../../base/fault.ts";
 import { makeLog } from "../../base/log.ts";
-import type { AnswerCache, CachedAnswer } from "../forge-client.ts";
+import type { AnswerCache, CachedAnswer } from "../../wire/knowledge.ts";
 import { type ForgeHttp, type ForgeHttpOptions, openForgeHttp } from "./forge-http.ts";
 import { readGithubRate } from "./rates.ts";
 

@@ -11,7 +11,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
 import type { Fault } from "../../base/fault.ts";
-import type { AnswerCache, Budget } from "../forge-client.ts";
+import type { Budget } from "../forge-client.ts";
+import type { AnswerCache } from "../../wire/knowledge.ts";
 import { type Page, PageReader, type Shape } from "./pages.ts";
 import { type HttpAsk, type RequestCounts, Sender, type SenderOptions } from "./sender.ts";
 

@@ -6,7 +6,7 @@
  */
 import type { z } from "zod";
 import type { Log } from "../../base/log.ts";
-import type { AnswerCache, CachedAnswer } from "../forge-client.ts";
+import type { AnswerCache, CachedAnswer } from "../../wire/knowledge.ts";
 import type { Reply } from "./exchange.ts";
 import { readNextLink } from "./links.ts";
 import type { HttpAsk, Sender, Sent } from "./sender.ts";

@@ -16,7 +16,7 @@ import {
 } from "../../base/command-line.ts";
 import { Fault } from "../../base/fault.ts";
 import type { Directory, Known } from "../../forge/directory.ts";
-import { fingerprintOf } from "../../ssh/public-keys.ts";
+import { fingerprintOf } from "../../base/fingerprint.ts";
 import type { EnvironmentRow, SessionRow, WhoRow } from "../../wire/lobby.ts";
 import type { Person, Who } from "../../wire/person.ts";
 import type { Session, Sessions } from "../sessions.ts";

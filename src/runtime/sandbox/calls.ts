@@ -8,11 +8,13 @@
  *
  * @module
  */
-import { chmodSync, chownSync, closeSync, openSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
+import { join } from "node:path";
 import type { Duplex } from "node:stream";
 
+import { socketPath } from "../../base/socket-path.ts";
 import type { EnvironmentSpec } from "../runtime.ts";
 import type { Host } from "./host.ts";
 import type { Place } from "./layout.ts";
@@ -46,8 +48,8 @@ export type CallsHost = Pick<Host, "clock" | "log"> & { readonly machine: Pick<M
 interface Listening {
   readonly server: Server;
   readonly calling: Set<Socket>;
-  /** Of the folder that holds the socket; open until the server is closed, which removes the socket by it. */
-  readonly folder: number;
+  /** What the socket was named by; held until the server is closed, which removes the socket by it. */
+  readonly named: Disposable;
 }
 
 /** Makes the taker of calls. */
@@ -75,9 +77,8 @@ async function open(
   { place, spec: { uid } }: Callers,
   onCall: (stream: Duplex) => void,
 ): Promise<Listening> {
-  const folder = openSync(place.inside, "r");
-  // The path of a socket has 107 bytes at most (unix(7)), and a state folder may lie deeper.
-  const path = `/proc/self/fd/${folder}/${SOCKET}`;
+  const named = socketPath(join(place.inside, SOCKET));
+  const path = named.address;
   const calling = new Set<Socket>();
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on("error", () => {}); // EPIPE and ECONNRESET: the caller has ended
@@ -99,12 +100,12 @@ async function open(
     if (host.machine.identity.mode === "root") chownSync(path, uid, uid);
     chmodSync(path, 0o600);
   } catch (error) {
-    await hangUp({ server, calling, folder });
+    await hangUp({ server, calling, named });
     throw error;
   }
   server.on("error", (error) => host.log.error("sandbox.calls-failed", error, { environment: place.id }));
   server.unref(); // no reason for the service not to end
-  return { server, calling, folder };
+  return { server, calling, named };
 }
 
 async function untilListening(server: Server, path: string): Promise<void> {
@@ -117,11 +118,11 @@ async function untilListening(server: Server, path: string): Promise<void> {
   });
 }
 
-async function hangUp({ server, calling, folder }: Listening): Promise<void> {
+async function hangUp({ server, calling, named }: Listening): Promise<void> {
   const closed = new Promise<void>((resolve) => {
     server.close(() => resolve());
   });
   for (const socket of calling) socket.destroy();
   await closed;
-  closeSync(folder);
+  named[Symbol.dispose]();
 }

@@ -28,13 +28,14 @@ const FACTS: MountFacts = {
 };
 
 const E = "/state/environments/env1";
+const WORK = `${E}/work`;
 
 test("makeMountTable() begins with a top that nobody inside can write to, and hides what lies in what it shows", () => {
   const lines = makeMountTable(FACTS).split("\n");
   expect(lines.slice(0, 9)).toEqual([
     `${E}/root ${E}/root none bind,ro,nosuid,nodev 0 0`,
-    `overlay ${E}/root/usr overlay nosuid,nodev,lowerdir=/usr,upperdir=${E}/upper/usr,workdir=${E}/work/usr 0 0`,
-    `overlay ${E}/root/etc overlay nosuid,nodev,lowerdir=/etc,upperdir=${E}/upper/etc,workdir=${E}/work/etc 0 0`,
+    `overlay ${E}/root/usr overlay nosuid,nodev,lowerdir=/usr,upperdir=${E}/upper/usr,workdir=${WORK}/usr 0 0`,
+    `overlay ${E}/root/etc overlay nosuid,nodev,lowerdir=/etc,upperdir=${E}/upper/etc,workdir=${WORK}/etc 0 0`,
     `${E}/inside ${E}/root/opt/slipway none bind,ro,nosuid,nodev 0 0`,
     `/some\\040where/node ${E}/root/opt/slipway/bin/node none bind,ro,nosuid,nodev 0 0`,
     `${E}/empty ${E}/root/etc/ssh none bind,ro,nosuid,nodev 0 0`,

@@ -305,7 +305,7 @@ test("sleep() ends every process and keeps files; start() wakes it with an empty
   await ended;
   expect(await sandbox.runtime.observe(spec.id)).toMatchObject({ power: "sleeping", checkedOut: true });
   const left = await sandbox.findLeftovers();
-  expect(left.filter((line) => line.includes(spec.id) || line.includes("5005"))).toEqual([]);
+  expect(left.filter((line) => line.includes(spec.id) || line.endsWith(": sleep 5005"))).toEqual([]);
   await sandbox.up(spec, { user: "other" });
   const options = (await sandbox.sshOptionsFor(spec.id)).map((word) => word.replace("User=dev", "User=other"));
   const said = await mustRun([
@@ -373,7 +373,7 @@ test("openSandbox() ends an environment whose state was damaged, by its control 
   await sandbox.reopen();
   expect(await sandbox.runtime.observe(spec.id)).toMatchObject({ power: "sleeping", checkedOut: true });
   const left = await sandbox.findLeftovers();
-  expect(left.filter((line) => line.includes(spec.id) || line.includes("5007"))).toEqual([]);
+  expect(left.filter((line) => line.includes(spec.id) || line.endsWith(": sleep 5007"))).toEqual([]);
 });
 
 test("openSandbox() takes an environment of before a reboot for one that sleeps", async () => {
