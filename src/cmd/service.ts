@@ -32,7 +32,7 @@ import { readSecrets, type Secrets } from "./secrets.ts";
 import type { ReadSettings } from "./settings-file.ts";
 import { openAccessServices } from "./access-services.ts";
 import { type Forges, openForges } from "./forges.ts";
-import { ensureClusterId, type StateFolder } from "./state-folder.ts";
+import { ensureInstallationId, type StateFolder } from "./state-folder.ts";
 
 export interface ServiceOptions {
   readonly settings: ReadSettings;
@@ -74,7 +74,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const secrets = readSecrets(settings, { folder, env: options.env });
   for (const warning of secrets.warnings) log.warn("secret.exposed", { warning });
   const store = parts.use(
-    await openStore(targetOf(state, secrets), { clock, log, cluster: clusterOf(state, secrets) }),
+    await openStore(targetOf(state, secrets), { clock, log, installation: installationOf(state, secrets) }),
   );
   const audit = parts.use(await openAudit(state.auditLog, clock, log));
   await ensureHostKey(state.hostKeys, "ed25519");
@@ -281,8 +281,8 @@ function targetOf({ database }: StateFolder, { databaseUrl }: Secrets): StoreTar
 }
 
 /** What our environments are told apart by from those of other services in the same database. */
-function clusterOf(state: StateFolder, { databaseUrl }: Secrets): string {
-  return databaseUrl === undefined ? "local" : ensureClusterId(state);
+function installationOf(state: StateFolder, { databaseUrl }: Secrets): string {
+  return databaseUrl === undefined ? "local" : ensureInstallationId(state);
 }
 
 /** The host keys as they are now; those read last, where somebody has left a file that is none. */

@@ -17,7 +17,7 @@ export interface StateFolder {
   /** Where a running service answers the commands of `slip`. */
   readonly control: string;
   /** The name of this machine's environments in a database that several services share. */
-  readonly clusterId: string;
+  readonly installationId: string;
 }
 
 /** Names the parts of the state folder: `SLIPWAY_HOME`, or `.slipway` in the working folder. */
@@ -33,7 +33,7 @@ export function stateFolder(
     hostKeys: join(path, "hostkeys"),
     gatewayKey: join(path, "gateway-key.pem"),
     control: join(path, "control.sock"),
-    clusterId: join(path, "cluster-id"),
+    installationId: join(path, "installation-id"),
   };
 }
 
@@ -52,11 +52,11 @@ export function makeStateFolder({ path }: StateFolder): void {
 }
 
 /** Reads the name of this machine's environments, having made it the first time. */
-export function ensureClusterId({ clusterId }: StateFolder): string {
+export function ensureInstallationId({ installationId }: StateFolder): string {
   try {
-    writeFileSync(clusterId, `${randomBytes(8).toString("hex")}\n`, { flag: "wx", mode: 0o600, flush: true });
+    writeFileSync(installationId, `${randomBytes(8).toString("hex")}\n`, { flag: "wx", mode: 0o600, flush: true });
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
   }
-  return readFileSync(clusterId, "utf8").trim();
+  return readFileSync(installationId, "utf8").trim();
 }

@@ -232,5 +232,8 @@ function specOf(context: Context, record: EnvironmentRecord): EnvironmentSpec {
     },
     author: { name: person?.fullName ?? record.person, email: person?.email ?? "" },
     limits: limits.environment,
+    cluster: record.cluster,
+    generation: record.fence,
+    owner: { person: record.person, login: record.login },
   };
 }

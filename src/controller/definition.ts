@@ -35,12 +35,13 @@ export function readDefinition(
 
 /** Makes what the runtime is told of a definition. */
 export function startSpecOf(definition: Definition, runEnv: Readonly<Record<string, string>>): StartSpec {
-  const { user, workspaceFolder, containerEnv, slipway } = definition;
+  const { user, workspaceFolder, containerEnv, container, slipway } = definition;
   return {
     user,
     workspaceFolder,
     containerEnv,
     runEnv,
+    container,
     ...(slipway.run === undefined ? {} : { run: slipway.run }),
   };
 }

@@ -20,6 +20,13 @@ const bare: Definition = {
   commands: [],
   waitFor: "updateContentCommand",
   slipway: { ports: [], tier: "lightweight" },
+  container: {
+    manifests: [],
+    podSecurity: "restricted",
+    serviceAccountToken: false,
+    tier: "lightweight",
+    hostRequirements: {},
+  },
   warnings: [],
 };
 

@@ -71,6 +71,7 @@ export function makeDefinition(
     commands: makeSteps(held, replaceHere),
     waitFor: held.waitFor,
     slipway: { ports, tier, ...(run === undefined ? {} : { run: replaceHere(run) }) },
+    container: { manifests: [], podSecurity: "restricted", serviceAccountToken: false, tier, hostRequirements: {} },
     warnings: [...warnings].slice(0, WARNINGS_MAX),
   };
 }

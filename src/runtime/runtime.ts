@@ -8,7 +8,7 @@
  * @module
  */
 import type { Duplex } from "node:stream";
-import type { Command } from "../wire/definition.ts";
+import type { Command, ContainerSpec } from "../wire/definition.ts";
 
 export type { Command } from "../wire/definition.ts";
 
@@ -49,6 +49,12 @@ export interface EnvironmentSpec {
   /** For `user.name` and `user.email` of git inside. */
   readonly author: { readonly name: string; readonly email: string };
   readonly limits: Limits;
+  /** Name of the cluster it is placed on; ignored by a runtime, which is one. */
+  readonly cluster: string;
+  /** Fence of the operation on whose behalf this is: objects made by an older one are not touched by a newer's stale twin. */
+  readonly generation: number;
+  /** Whose it is, for labels of outside objects; the login as in its record. A member of a pool has its pool's name. */
+  readonly owner: { readonly person: string; readonly login: string } | { readonly pool: string };
 }
 
 /** How an environment is brought up; read from its definition, so known only after the checkout. */
@@ -62,6 +68,7 @@ export interface StartSpec {
   /** The service command kept running and restarted, if any; a shell line, run in `workspaceFolder`. */
   readonly run?: string;
   readonly runEnv: Readonly<Record<string, string>>;
+  readonly container: ContainerSpec;
 }
 
 /** One connection into an environment. */
@@ -144,4 +151,11 @@ export interface Runtime {
   destroy(id: string): Promise<void>;
   /** Ids of all that exists here, running or not, half made included. */
   list(): Promise<string[]>;
+  /**
+   * Makes a member of a pool, started and checked out already, the environment of `spec`: says whose it is, checks out the
+   * branch over what is there and sets the author. Talks to the member first.
+   *
+   * @throws {Fault} `environment.unstarted` when the member does not answer; nothing of a person is in it then
+   */
+  claim?(spec: EnvironmentSpec, report: Report, signal: AbortSignal): Promise<void>;
 }

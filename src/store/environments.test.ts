@@ -161,8 +161,11 @@ describeStores((given) => {
 });
 
 describePostgres((given) => {
-  test("openStore() with a cluster finds, counts and writes nothing of another", async () => {
-    const [here, there] = await Promise.all([given.open({ cluster: "here" }), given.open({ cluster: "there" })]);
+  test("openStore() with an installation finds, counts and writes nothing of another", async () => {
+    const [here, there] = await Promise.all([
+      given.open({ installation: "here" }),
+      given.open({ installation: "there" }),
+    ]);
     for (const { environments } of [here, there]) {
       const one = { ...allowance, perPerson: 1, uidCount: 1 };
       const id = environments === here.environments ? "h" : "t";
@@ -182,7 +185,7 @@ describePostgres((given) => {
     expect((await there.environments.find("t"))?.lastActiveAt).toBeLessThan(9e12);
   });
 
-  test("add() gives no uid twice and nobody more than is allowed when two stores of one cluster ask at once", async () => {
+  test("add() gives no uid twice and nobody more than is allowed when two stores of one installation ask at once", async () => {
     const stores = await Promise.all([given.open(), given.open()]);
     const asked = Array.from({ length: 12 }, (_, index) =>
       stores[index % 2 === 0 ? 0 : 1].environments.add(

@@ -1,5 +1,5 @@
 /**
- * The queries on the environments of one cluster. Each is one statement or one transaction, and durable when its promise
+ * The queries on the environments of one installation. Each is one statement or one transaction, and durable when its promise
  * resolves.
  *
  * Called by `controller/` alone, the only writer. Decides nothing about people or lifetimes.
@@ -36,9 +36,11 @@ export interface EnvironmentRecord {
   readonly login: string;
   /** Branch that a branch not yet on the forge starts from. */
   readonly fromBranch: string | undefined;
-  /** Unique in the cluster, records on their way out included. */
+  /** Unique in the installation, records on their way out included. */
   readonly uid: number;
   readonly hostname: string;
+  /** The place that runs it, as the settings call it; `local` is this machine. */
+  readonly cluster: string;
   readonly desired: "present" | "absent";
   readonly power: "running" | "sleeping" | "waking";
   readonly operation: Operation | undefined;
@@ -56,6 +58,8 @@ export interface NewEnvironment extends Pick<
 > {
   /** @default `repository` */
   readonly repositoryName?: string;
+  /** @default "local" */
+  readonly cluster?: string;
 }
 
 /** What may be given to a new environment. */
@@ -121,25 +125,25 @@ export interface Environments {
   remove(id: string, fence: number): Promise<boolean>;
 }
 
-/** Makes the queries of `cluster`, which find and touch nothing of another. */
-export function makeEnvironmentQueries(engine: Engine, clock: Clock, cluster: string): Environments {
+/** Makes the queries of `installation`, which find and touch nothing of another. */
+export function makeEnvironmentQueries(engine: Engine, clock: Clock, installation: string): Environments {
   const database = engine.kysely;
   const first = async (where: Partial<EnvironmentRow>): Promise<EnvironmentRecord | undefined> => {
-    const row = await selectWhere(database, { ...where, cluster }).executeTakeFirst();
+    const row = await selectWhere(database, { ...where, installation }).executeTakeFirst();
     return row === undefined ? undefined : toRecord(row);
   };
   const change = (id: string, guard: Guard, columns: Columns): Promise<boolean> =>
-    write(database, { ...guard, id, cluster }, columns);
+    write(database, { ...guard, id, installation }, columns);
   const exclusively = <Result>(work: (transaction: Transaction<Tables>) => Promise<Result>): Promise<Result> =>
-    engine.exclusively(`environments ${cluster}`, work);
+    engine.exclusively(`environments ${installation}`, work);
   return {
     add: (environment, allowance) =>
-      exclusively((transaction) => add(transaction, { environment, allowance, cluster, now: clock.now() })),
+      exclusively((transaction) => add(transaction, { environment, allowance, installation, now: clock.now() })),
     findByLogin: (person, login) => first({ person, login, desired: "present" }),
     findByPlace: (person, repository, branch) => first({ person, repository, branch, desired: "present" }),
     find: (id) => first({ id }),
     list: async (filter = {}) => {
-      const rows = await selectWhere(database, { ...filter, cluster }).execute();
+      const rows = await selectWhere(database, { ...filter, installation }).execute();
       // Here, since how a database sorts text depends on how it was set up.
       return rows
         .map(toRecord)
@@ -150,7 +154,7 @@ export function makeEnvironmentQueries(engine: Engine, clock: Clock, cluster: st
         .updateTable("environments")
         .set((expression) => ({ operation, fence: expression("fence", "+", 1) }))
         .where("id", "=", id)
-        .where("cluster", "=", cluster)
+        .where("installation", "=", installation)
         .returningAll()
         .executeTakeFirst();
       if (row === undefined) throw new Fault("environment.absent", `Cannot begin ${operation} "${id}": no such record`);
@@ -162,13 +166,14 @@ export function makeEnvironmentQueries(engine: Engine, clock: Clock, cluster: st
     touch: async (id, at) => {
       await change(id, {}, toColumns({ lastActiveAt: at }));
     },
-    remove: (id, fence) => exclusively((transaction) => remove(transaction, { id, cluster, fence, now: clock.now() })),
+    remove: (id, fence) =>
+      exclusively((transaction) => remove(transaction, { id, installation, fence, now: clock.now() })),
   };
 }
 
 function selectWhere(database: Kysely<Tables>, where: Partial<EnvironmentRow>) {
   let query = database.selectFrom("environments").selectAll();
-  for (const column of ["id", "cluster", "person", "repository", "branch", "login", "desired"] as const) {
+  for (const column of ["id", "installation", "person", "repository", "branch", "login", "desired"] as const) {
     const value = where[column];
     if (value !== undefined) query = query.where(column, "=", value);
   }
@@ -183,31 +188,32 @@ function compare(one: string, other: string): number {
 interface Addition {
   readonly environment: NewEnvironment;
   readonly allowance: Allowance;
-  readonly cluster: string;
+  readonly installation: string;
   readonly now: number;
 }
 
 async function add(
   transaction: Transaction<Tables>,
-  { environment, allowance, cluster, now }: Addition,
+  { environment, allowance, installation, now }: Addition,
 ): Promise<Added> {
   const { person, repository, branch } = environment;
-  const present = selectWhere(transaction, { cluster, person, desired: "present" });
+  const present = selectWhere(transaction, { installation, person, desired: "present" });
   const rows = await present.orderBy("last_active_at").execute();
   const taken = rows.find((row) => row.repository === repository && row.branch === branch);
   if (taken !== undefined) return { outcome: "exists", record: toRecord(taken) };
   if (rows.length >= allowance.perPerson) return { outcome: "limit", present: rows.map(toRecord) };
   const row: EnvironmentRow = {
     id: environment.id,
-    cluster,
+    installation,
     person,
     repository,
     repository_name: environment.repositoryName ?? repository,
     branch,
     login: environment.login,
     from_branch: environment.fromBranch ?? null,
-    uid: await takeUid(transaction, cluster, allowance),
+    uid: await takeUid(transaction, installation, allowance),
     hostname: environment.hostname,
+    cluster: environment.cluster ?? "local",
     desired: "present",
     power: "sleeping",
     operation: null,
@@ -225,13 +231,13 @@ async function add(
 /** The lowest uid never used; when there is none, the one freed longest ago: files left behind meet no new owner soon. */
 async function takeUid(
   transaction: Transaction<Tables>,
-  cluster: string,
+  installation: string,
   { firstUid, uidCount }: Allowance,
 ): Promise<number> {
   const endUid = firstUid + uidCount;
   const { rows } = await sql<{ uid: number }>`
     with used as (
-      select uid from environments where cluster = ${cluster} union select uid from freed_uids where cluster = ${cluster}
+      select uid from environments where installation = ${installation} union select uid from freed_uids where installation = ${installation}
     )
     select min(candidate) as uid
     from (
@@ -244,7 +250,7 @@ async function takeUid(
   const freed = await transaction
     .selectFrom("freed_uids")
     .select("uid")
-    .where("cluster", "=", cluster)
+    .where("installation", "=", installation)
     .where("uid", ">=", firstUid)
     .where("uid", "<", endUid)
     .orderBy("freed_at")
@@ -254,27 +260,31 @@ async function takeUid(
   if (freed === undefined) {
     throw new Fault("machine.full", `Cannot add an environment: all ${uidCount} uids from ${firstUid} are in use`);
   }
-  await transaction.deleteFrom("freed_uids").where("cluster", "=", cluster).where("uid", "=", freed.uid).execute();
+  await transaction
+    .deleteFrom("freed_uids")
+    .where("installation", "=", installation)
+    .where("uid", "=", freed.uid)
+    .execute();
   return freed.uid;
 }
 
 interface Removal {
   readonly id: string;
-  readonly cluster: string;
+  readonly installation: string;
   readonly fence: number;
   readonly now: number;
 }
 
-async function remove(transaction: Transaction<Tables>, { id, cluster, fence, now }: Removal): Promise<boolean> {
+async function remove(transaction: Transaction<Tables>, { id, installation, fence, now }: Removal): Promise<boolean> {
   const row = await transaction
     .deleteFrom("environments")
     .where("id", "=", id)
-    .where("cluster", "=", cluster)
+    .where("installation", "=", installation)
     .where("fence", "=", fence)
     .returning("uid")
     .executeTakeFirst();
   if (row === undefined) return false;
-  await transaction.insertInto("freed_uids").values({ cluster, uid: row.uid, freed_at: now }).execute();
+  await transaction.insertInto("freed_uids").values({ installation, uid: row.uid, freed_at: now }).execute();
   return true;
 }
 
@@ -286,12 +296,12 @@ interface Guard {
 
 async function write(
   database: Kysely<Tables>,
-  where: Guard & { readonly id: string; readonly cluster: string },
+  where: Guard & { readonly id: string; readonly installation: string },
   columns: Updateable<EnvironmentRow>,
 ): Promise<boolean> {
   const { last_active_at: lastActiveAt, ...others } = columns;
-  const { id, cluster } = where;
-  let query = database.updateTable("environments").where("id", "=", id).where("cluster", "=", cluster);
+  const { id, installation } = where;
+  let query = database.updateTable("environments").where("id", "=", id).where("installation", "=", installation);
   if (where.fence !== undefined) query = query.where("fence", "=", where.fence);
   if (where.operation === null) query = query.where("operation", "is", null);
   const active = lastActiveAt === undefined ? {} : { last_active_at: latest(lastActiveAt) };
@@ -339,6 +349,7 @@ function toRecord(row: EnvironmentRow): EnvironmentRecord {
       fromBranch: row.from_branch ?? undefined,
       uid: row.uid,
       hostname: row.hostname,
+      cluster: row.cluster,
       desired: row.desired,
       power: row.power,
       operation: toOperation(row.operation),

@@ -54,7 +54,7 @@ async function expectOld(given: Given): Promise<void> {
 }
 
 describeStores((given) => {
-  test("migrations keep the environments and freed uids of the first release, in the cluster local", async () => {
+  test("migrations keep the environments and freed uids of the first release, in the installation local", async () => {
     await writeOld(given);
     await expectOld(given);
   });

@@ -8,6 +8,7 @@ import type { MigrationProvider } from "kysely/migration";
 import * as environments from "./migrations/0001-environments.ts";
 import * as clusters from "./migrations/0002-clusters.ts";
 import * as forges from "./migrations/0003-forges.ts";
+import * as places from "./migrations/0004-places.ts";
 
 /** Hands the migrations to Kysely's Migrator. */
 export const migrationProvider: MigrationProvider = {
@@ -15,5 +16,6 @@ export const migrationProvider: MigrationProvider = {
     "0001-environments": environments,
     "0002-clusters": clusters,
     "0003-forges": forges,
+    "0004-places": places,
   }),
 };

@@ -10,7 +10,9 @@ import type { AccountFacts, ForgeRole, RepositoryFacts } from "../wire/forge.ts"
 /** A row of `environments`. `conditions`, `inventory` and `definition` are JSON, checked by `wire/environment.ts`. */
 export interface EnvironmentRow {
   id: string;
-  /** The place that runs it. Each belongs to the one service that writes it. */
+  /** The service that writes it. */
+  installation: string;
+  /** The place that runs it, as the settings call it; `local` is this machine. */
   cluster: string;
   person: string;
   repository: string;
@@ -34,7 +36,7 @@ export interface EnvironmentRow {
 
 /** A uid whose environment is gone, so that the one freed longest ago is given out first. */
 export interface FreedUidRow {
-  cluster: string;
+  installation: string;
   uid: number;
   freed_at: number;
 }

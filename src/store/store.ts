@@ -26,12 +26,12 @@ export type StoreTarget =
 export interface StoreOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** The place whose environments this service runs; no other service may have the same. @default "local" */
-  readonly cluster?: string;
+  /** Whose environments these are; no other service may have the same. @default "local" */
+  readonly installation?: string;
 }
 
 export interface Store extends AsyncDisposable {
-  /** Those of this service's cluster. */
+  /** Those of this service's installation. */
   readonly environments: Environments;
   readonly knowledge: KnowledgeStore;
   /** Answers of one forge, kept for conditional requests. */
@@ -50,7 +50,7 @@ export interface Store extends AsyncDisposable {
  * used, `state.unreached` when it does not answer
  */
 export async function openStore(target: StoreTarget, options: StoreOptions): Promise<Store> {
-  const { clock, cluster = "local" } = options;
+  const { clock, installation = "local" } = options;
   const engine = target.type === "sqlite" ? openSqlite(target.path, clock) : await openPostgres(target.url, options);
   try {
     await migrate(engine);
@@ -59,7 +59,7 @@ export async function openStore(target: StoreTarget, options: StoreOptions): Pro
     throw error;
   }
   return {
-    environments: makeEnvironmentQueries(engine, clock, cluster),
+    environments: makeEnvironmentQueries(engine, clock, installation),
     knowledge: makeKnowledgeQueries(engine),
     answersOf: (forge) => makeAnswerQueries(engine.kysely, forge),
     close: () => engine.close(),

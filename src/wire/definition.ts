@@ -50,6 +50,28 @@ export interface LifecycleStep {
   readonly parallel: Readonly<Record<string, Command>>;
 }
 
+/** What a definition asks of a place that runs containers; a sandbox takes none of it. */
+export interface ContainerSpec {
+  /** Image of the one pod, when there are no manifests. */
+  readonly image?: string;
+  /** Paths in the repository: of YAML files, or of folders of YAML, Kustomize or Helm. Empty: one pod of `image`. */
+  readonly manifests: readonly string[];
+  /** `deployment/api`, or `deployment/api/container`, of the manifests. */
+  readonly target?: string;
+  readonly podSecurity: "restricted" | "baseline";
+  /** Whether pods get the token of their service account. */
+  readonly serviceAccountToken: boolean;
+  readonly tier: Tier;
+  /** User number inside; the image's or the cluster's own when absent. 0 needs `baseline`. */
+  readonly runAsUser?: number;
+  /** Of devcontainer.json; a ceiling of the cluster is not raised by it. */
+  readonly hostRequirements: {
+    readonly cpuCount?: number;
+    readonly memoryBytes?: number;
+    readonly storageBytes?: number;
+  };
+}
+
 /** How an environment is to be, with defaults filled in and variables replaced. */
 export interface Definition {
   /** Path in the repository, or `none`. */
@@ -71,6 +93,7 @@ export interface Definition {
     readonly ports: readonly number[];
     readonly tier: Tier;
   };
+  readonly container: ContainerSpec;
   /** What the file asks for and does not get, one sentence each. */
   readonly warnings: readonly string[];
 }

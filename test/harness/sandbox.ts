@@ -48,7 +48,19 @@ export interface TestSandbox extends AsyncDisposable {
   findLeftovers(): Promise<string[]>;
 }
 
-export const START: StartSpec = { user: "dev", workspaceFolder: "/workspace/hello", containerEnv: {}, runEnv: {} };
+export const START: StartSpec = {
+  user: "dev",
+  workspaceFolder: "/workspace/hello",
+  containerEnv: {},
+  runEnv: {},
+  container: {
+    manifests: [],
+    podSecurity: "restricted",
+    serviceAccountToken: false,
+    tier: "lightweight",
+    hostRequirements: {},
+  },
+};
 
 /** A signal that never aborts, for what a test waits for. */
 export const NEVER = new AbortController().signal;
@@ -139,6 +151,9 @@ function makeSpec(mirrorPath: string): Omit<EnvironmentSpec, "id" | "uid"> {
     source: { repository: "hello", mirrorPath, originUrl: "https://forge.example/hello.git", branch: "main" },
     author: { name: 'Ada "the" Lovelace', email: "ada@example.org" },
     limits: {},
+    cluster: "local",
+    generation: 1,
+    owner: { person: "ada", login: "hello-main" },
   };
 }
 

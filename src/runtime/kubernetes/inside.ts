@@ -1,0 +1,76 @@
+/**
+ * What is where in the target container of an environment, and how the programs of the toolbox are spoken to. The scripts
+ * themselves are in `images/toolbox/`; both sides of this contract change together.
+ *
+ * The volume `slipway-tools` is filled by the init container `slipway-toolbox` (image toolbox: `/opt/slipway` of that image
+ * copied to the volume, then folders `workspace`, `home` and `state` made on the volume claim), and is read-only in the target. The
+ * target's command is `[INIT]`; it needs nothing of its image, not even a shell or an /etc/passwd.
+ *
+ * Programs (each is started by an exec with no terminal, and reads its first line from standard input; a line is base64
+ * of UTF-8 text, so that it can hold anything):
+ *
+ * - `init`: process 1. Writes `RUN/passwd` and `RUN/group` for `SLIPWAY_USER` with the numbers it runs as, copies the keys
+ *   from `KEYS` to `RUN/ssh` readable by itself alone, touches `RUN/ready`, reaps orphans, keeps `RUN/service` (a shell
+ *   file, when there is one; looked for again on SIGHUP) running with growing waits, its output appended to `LOG`; on
+ *   SIGTERM ends everything inside, 2 s of grace.
+ * - `door`: line: text of an sshd_config. Writes it to a file that only its user reads and becomes `sshd -i -e -f` of it,
+ *   its input and output being the SSH byte stream. Waits for `RUN/ready`. An empty line or end of input: ends.
+ * - `run log` and `run out`: line: text of a shell file, run in a session of its own with standard input /dev/null. `log`:
+ *   both outputs are appended to `LOG`. `out`: standard output is kept (up to 8 MiB) and standard error goes to ours. When
+ *   it has ended, says the line `<exit code> <bytes>` and then so many bytes of output, then waits for a line or the end of
+ *   its input before it ends, so that nothing is lost. When its input ends earlier, its whole session is killed.
+ * - `put`: line: `<bytes> <mode> <absolute path>`, then so many bytes, which become that file in one step (written beside
+ *   and renamed). Says `ok` and ends after a line or the end of input.
+ * - `feed`: line: text of a shell file; runs it with our standard input as its own, and its standard output as ours. For
+ *   streams that know their own end: tar, a git bundle.
+ *
+ * Anything wrong: one sentence to standard error and a code other than 0.
+ *
+ * @module
+ */
+
+/** The toolbox, read-only. */
+export const INSIDE = "/opt/slipway";
+
+/** For what the service and the scripts write while a pod lives; in memory, of the user's own. */
+export const RUN = "/run/slipway";
+
+/** The host key `host_ed25519` and `authorized_keys`: a secret's volume. */
+export const KEYS = "/run/slipway-keys";
+
+/** Holds the checkout as `/workspace/<repository>`: folder `workspace` of the volume claim. */
+export const WORKSPACE = "/workspace";
+
+/** What of ours outlives the pod: folder `state` of the volume claim. */
+export const STATE = "/run/slipway-state";
+
+/** Start-up and service log. */
+export const LOG = `${STATE}/log`;
+
+export const INIT = `${INSIDE}/bin/init`;
+export const DOOR = `${INSIDE}/bin/door`;
+export const RUN_COMMAND = `${INSIDE}/bin/run`;
+export const PUT = `${INSIDE}/bin/put`;
+export const FEED = `${INSIDE}/bin/feed`;
+
+/** What sshd takes for the user's shell: goes to the workspace folder and becomes the image's, or the toolbox's own. */
+export const SHELL = `${INSIDE}/shell`;
+
+/** Where the tools come after whatever the image has. */
+export const TOOLS_PATH = `${INSIDE}/bin:${INSIDE}/applets`;
+
+/** Variables that the target container has beside those of its manifest. */
+export const CONTAINER_ENV = {
+  /** Name of the user inside. */
+  user: "SLIPWAY_USER",
+  workspaceFolder: "SLIPWAY_WORKSPACE",
+} as const;
+
+/** Names of volumes, init container and port of ours; no manifest may have them. */
+export const NAMES = {
+  toolsVolume: "slipway-tools",
+  runVolume: "slipway-run",
+  keysVolume: "slipway-keys",
+  filesVolume: "slipway-files",
+  toolboxContainer: "slipway-toolbox",
+} as const;
