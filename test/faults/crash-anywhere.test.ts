@@ -27,8 +27,10 @@ const ends: string[] = [];
 const environmentFolders = (): string[] => readdirSync(join(service().stateFolder, "environments"));
 
 async function isListed(login: string): Promise<boolean> {
-  const rows = JSON.parse((await service().as("ada").lobby("ls", "--json")).stdout) as { login: string }[];
-  return rows.some((row) => row.login === login);
+  const listed = await service().as("ada").lobby("ls", "--json");
+  const rows = JSON.parse(listed.stdout) as { login: string; phase: string }[];
+  // One on its way out is listed until it is gone.
+  return rows.some((row) => row.login === login && row.phase !== "expiring");
 }
 
 test.for(removals)(

@@ -119,7 +119,10 @@ async function notesOn(person: Person, options: AccessBookOptions): Promise<stri
   const account = person.account === undefined ? undefined : access?.account(person.account);
   const own = await options.readKeys();
   const keys = [...(account?.keys ?? []), ...[...own].flatMap(([key, name]) => (name === person.id ? [key] : []))];
-  if (keys.length === 0) return [`${person.name} has no key that gets in`];
+  if (keys.length === 0) {
+    const isAsked = account === undefined || account.keysVerifiedAt !== undefined;
+    return [isAsked ? `${person.name} has no key that gets in` : `the keys of ${person.name} are not known yet`];
+  }
   return [...new Set(keys)].flatMap((key) => {
     if (directory.whose(key)?.type !== "shared") return [];
     const owner = access?.ownerOf(key);
