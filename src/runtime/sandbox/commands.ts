@@ -6,12 +6,12 @@
 import { closeSync, openSync } from "node:fs";
 
 import type { Command, EnvironmentSpec } from "../runtime.ts";
-import { makeBaseEnv, makeCommandFile } from "./command-file.ts";
+import { makeBaseEnv, makeCommandFile } from "../command-file.ts";
 import type { Host } from "./host.ts";
 import type { Place } from "./layout.ts";
 import { appendLog } from "./log-file.ts";
 import { runInRunning } from "./passing.ts";
-import { quoteWord } from "./shell-words.ts";
+import { quoteWord } from "../shell-words.ts";
 import type { Running } from "./stored.ts";
 
 export interface CommandOptions {

@@ -7,7 +7,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 
 import type { EnvironmentSpec, Reach, SessionSpec } from "../runtime.ts";
-import { makeBaseEnv } from "./command-file.ts";
+import { makeBaseEnv } from "../command-file.ts";
 import { isOutOfProcesses } from "./control-groups.ts";
 import type { Door, Doors } from "./doors.ts";
 import type { Host } from "./host.ts";

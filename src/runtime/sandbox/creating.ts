@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { Fault } from "../../base/fault.ts";
 import type { EnvironmentSpec, Report } from "../runtime.ts";
 import { FILL, openMirror, readMirrorRefs, writeRepository } from "./checkout.ts";
-import { makeCommandFile } from "./command-file.ts";
+import { makeCommandFile } from "../command-file.ts";
 import { makeEtcFiles } from "./etc-files.ts";
 import type { Host } from "./host.ts";
 import { clearKeyrings } from "./keyrings.ts";

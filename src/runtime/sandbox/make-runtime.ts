@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { Fault } from "../../base/fault.ts";
 import type { EnvironmentSpec, Observed, Runtime } from "../runtime.ts";
 import { makeCalls } from "./calls.ts";
-import { makeBaseEnv, makeCommandFile } from "./command-file.ts";
+import { makeBaseEnv, makeCommandFile } from "../command-file.ts";
 import { runCommand } from "./commands.ts";
 import { openReach } from "./connecting.ts";
 import { readGroupPids } from "./control-groups.ts";

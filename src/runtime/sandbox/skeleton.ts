@@ -25,7 +25,7 @@ import { dirname, join } from "node:path";
 import { Fault } from "../../base/fault.ts";
 import { isUserName } from "./etc-files.ts";
 import type { EtcFiles } from "./etc-files.ts";
-import { makeHostKey } from "./host-key.ts";
+import { makeHostKey } from "../host-key.ts";
 import { INSIDE, WORKSPACE } from "./layout.ts";
 import type { Place } from "./layout.ts";
 import { listNames } from "./machine.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 
-import { makeHostKey } from "./host-key.ts";
+import { makeHostKey } from "../host-key.ts";
 import { makeSshdConfig } from "./sshd-config.ts";
 
 /** What the real sshd makes of a configuration: `sshd -T` prints it with every default. */

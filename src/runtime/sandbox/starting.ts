@@ -8,7 +8,7 @@ import { closeSync, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import type { EnvironmentSpec, Report, StartSpec } from "../runtime.ts";
-import { makeBaseEnv, makeCommandFile } from "./command-file.ts";
+import { makeBaseEnv, makeCommandFile } from "../command-file.ts";
 import { joinFiles, makeGroups } from "./control-groups.ts";
 import { makeEtcFiles } from "./etc-files.ts";
 import type { EtcFacts } from "./etc-files.ts";

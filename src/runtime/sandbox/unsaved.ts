@@ -10,7 +10,7 @@
 import { Fault } from "../../base/fault.ts";
 import type { Unsaved } from "../runtime.ts";
 import { INSIDE, WORKSPACE } from "./layout.ts";
-import { quoteWord } from "./shell-words.ts";
+import { quoteWord } from "../shell-words.ts";
 
 /** How many of each are named. */
 const NAMED = 20;

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Command } from "../runtime.ts";
+import type { Command } from "./runtime.ts";
 import { isVariableName, makeExports, quoteWord } from "./shell-words.ts";
 
 export interface CommandFile {
