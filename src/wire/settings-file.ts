@@ -9,9 +9,11 @@ import { addressRange, listenAddress } from "./addresses.ts";
 import { hasPrivateKey, readAuthorizedKey } from "./authorized-keys.ts";
 import { duration, processorCount, size, wholeNumber } from "./quantities.ts";
 import { authorizedKeys, database } from "./settings-beside.ts";
+import { cluster } from "./settings-clusters.ts";
 import { forge } from "./settings-forges.ts";
-import { line } from "./settings-words.ts";
 import { checkLinks } from "./settings-links.ts";
+import { pool } from "./settings-pools.ts";
+import { line, some } from "./settings-words.ts";
 
 /** What git writes around a name or address cannot be in it: git-commit-tree(1), COMMIT INFORMATION. */
 const author = line.refine((text) => !/[<>]/.test(text), { error: 'cannot have "<" or ">"' });
@@ -52,8 +54,6 @@ const repository = z.strictObject({
     })
     .optional(),
 });
-
-const some = z.union([z.literal("*"), z.array(z.string())], { error: 'needs a list of names, or "*" for all' });
 
 const MEMORY_BYTES_MIN = 32 * 2 ** 20;
 
@@ -107,6 +107,8 @@ export const settingsFile = z
     grants: z.array(z.strictObject({ people: some, repositories: some })).default([]),
     limits: limits.prefault({}),
     sandbox: sandbox.prefault({}),
+    clusters: z.record(z.string(), cluster).default({}),
+    pools: z.record(z.string(), pool).default({}),
     database: database.optional(),
     authorizedKeys: authorizedKeys.optional(),
   })

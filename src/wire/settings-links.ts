@@ -9,6 +9,7 @@
 import { z } from "zod";
 import { meantBy } from "../base/nearest.ts";
 import { sharedKeys } from "./authorized-keys.ts";
+import { checkClusterLinks } from "./settings-cluster-links.ts";
 import { checkForgeLinks } from "./settings-forge-links.ts";
 
 /** What to write where people belong. */
@@ -87,6 +88,7 @@ export function checkLinks(value: unknown, context: z.RefinementCtx): void {
   }
   checkKeys(people ?? {}, complain);
   checkForgeLinks(value, complain);
+  checkClusterLinks(value, complain);
 }
 
 function checkKeys(people: NonNullable<Outline["people"]>, complain: Complain): void {

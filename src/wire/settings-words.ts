@@ -12,6 +12,9 @@ export const line = z.string().refine((text) => /^[^\p{C}]{1,200}$/u.test(text) 
   error: "needs 1 to 200 characters on one line",
 });
 
+/** Names of people or repositories, or all of them. */
+export const some = z.union([z.literal("*"), z.array(z.string())], { error: 'needs a list of names, or "*" for all' });
+
 /** What tokens of forges begin with; Gitea's are 40 hex digits: routers of `docs.github.com`, `docs.gitlab.com`. */
 const TOKEN = /^(gh[pousr]_|github_pat_|gl[a-z]{2,5}-|[0-9a-f]{40}$)/;
 

@@ -54,6 +54,8 @@ test("checkSettings() fills in every default when only people are given", () => 
       unauthenticated: { total: 256, perAddress: 32 },
     },
     sandbox: { root: "/", firstUid: 200_000, uidCount: 10_000, network: "auto" },
+    clusters: [],
+    pools: [],
   });
 });
 
@@ -151,6 +153,8 @@ sandbox:
       unauthenticated: { total: 10, perAddress: 5 },
     },
     sandbox: { root: "/srv/root", firstUid: 300_000, uidCount: 10, network: "loopback" },
+    clusters: [],
+    pools: [],
   });
 });
 

@@ -9,12 +9,15 @@
 import { checkSettings as checkYaml } from "../base/settings.ts";
 import type { AddressRange, ListenAddress } from "./addresses.ts";
 import type { AuthorizedKey } from "./authorized-keys.ts";
+import type { ClusterSettings, PoolSettings } from "./cluster-settings.ts";
 import type { ForgeRef } from "./forge.ts";
 import type { ForgeSettings, SecretSource } from "./forge-settings.ts";
 import type { Grant, Person } from "./person.ts";
 import { type AuthorizedKeysSettings, toAuthorizedKeys, toDatabase } from "./settings-beside.ts";
+import { toCluster } from "./settings-clusters.ts";
 import { type EnvironmentLimitsFile, type SettingsFile, settingsFile } from "./settings-file.ts";
 import { toForge } from "./settings-forges.ts";
+import { toPool } from "./settings-pools.ts";
 
 export interface PersonSettings extends Person {
   readonly keys: readonly AuthorizedKey[];
@@ -73,6 +76,9 @@ export interface Settings {
     readonly uidCount: number;
     readonly network: "auto" | "nat" | "loopback";
   };
+  /** Where environments are; when there are none, in the sandbox of this machine. */
+  readonly clusters: readonly ClusterSettings[];
+  readonly pools: readonly PoolSettings[];
   /** The PostgreSQL that several services share; without it everything is in a SQLite of this one's own. */
   readonly database?: { readonly url: SecretSource };
   /** Stock OpenSSH servers that let the same people in. */
@@ -112,6 +118,8 @@ function toSettings(file: SettingsFile): Settings {
     grants: file.grants,
     limits: { ...limits, environment: toLimits(environment), loginGraceMs: loginGrace },
     sandbox: file.sandbox,
+    clusters: Object.entries(file.clusters).map(([name, cluster]) => toCluster(name, cluster)),
+    pools: Object.entries(file.pools).map(([name, pool]) => toPool(name, pool)),
     ...(file.database === undefined ? {} : { database: toDatabase(file.database) }),
     ...(file.authorizedKeys === undefined ? {} : { authorizedKeys: toAuthorizedKeys(file.authorizedKeys) }),
   };
