@@ -21,7 +21,7 @@ import { clearKeyrings, findKeyringLacks } from "./keyrings.ts";
 import { makePlace, WORKSPACE } from "./layout.ts";
 import type { Place } from "./layout.ts";
 import { appendLog, readLogEnd } from "./log-file.ts";
-import { makeOneAtATime } from "./one-at-a-time.ts";
+import { makeOneAtATime } from "../../base/one-at-a-time.ts";
 import { runInPassing, runInRunning } from "./passing.ts";
 import { isAlive, readProcesses } from "./processes.ts";
 import type { ProgramEnd } from "./program.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { makeOneAtATime } from "./one-at-a-time.ts";
+import { makeOneAtATime } from "../../base/one-at-a-time.ts";
 
 /**
  * Makes a `look` that is shared by all who ask for a key before it begins. Looks at one key follow one another, so nobody
