@@ -29,12 +29,12 @@ const Outline = z
         z
           .object({
             kubeconfig: text,
-            inCluster: z.unknown(),
+            inCluster: z.unknown().optional(),
             context: text,
             capacity: count,
             namespacePrefix: text,
             people: z.array(text).catch([]),
-            workspace: z.object({ storageClass: text, ephemeral: z.unknown() }).optional().catch(undefined),
+            workspace: z.object({ storageClass: text, ephemeral: z.unknown().optional() }).optional().catch(undefined),
             podSecurity: text,
             runAsUser: count,
           })
