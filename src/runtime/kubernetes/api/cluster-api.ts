@@ -68,6 +68,13 @@ export interface ExecRequest {
   readonly pod: string;
   readonly container: string;
   readonly argv: readonly string[];
+  /**
+   * The program may leave its input unread for longer than a few seconds (git that unpacks). A server then answers no ping
+   * either, so such a stream is given up only after a minute of silence.
+   *
+   * @default false
+   */
+  readonly mayStall?: boolean;
 }
 
 /** How a program in a pod ended. `lost` is every way that says nothing of the program. */
