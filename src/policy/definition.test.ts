@@ -70,6 +70,7 @@ test("makeDefinition() holds what can be held", () => {
     ],
     waitFor: "postCreateCommand",
     slipway: { run: "node /workspace/hello/server.js", ports: [8_080], tier: "full" },
+    container: { ...bare.container, tier: "full" },
     warnings: [],
   });
 });
@@ -255,6 +256,148 @@ test.each<[string, object, Partial<Definition>]>([
   expect(make(content)).toEqual({ ...bare, ...expected });
 });
 
+/** Of a definition on a cluster. */
+function placed(content: unknown): Definition {
+  const found = { text: JSON.stringify(content), source: ".devcontainer.json" };
+  return makeDefinition(found, { ...facts, place: "kubernetes" });
+}
+
+test("makeDefinition() holds on a cluster what is about containers", () => {
+  const content = {
+    image: "node:${localEnv:VERSION:24}",
+    hostRequirements: { cpus: 1.5, memory: "4gb", storage: "512mb", gpu: "optional" },
+    containerUser: "node",
+    customizations: { slipway: { tier: "full", runAsUser: 1_001, placement: { labels: { region: "eu" } } } },
+  };
+  expect(placed(content)).toEqual({
+    ...bare,
+    user: "node",
+    slipway: { ports: [], tier: "full" },
+    container: {
+      image: "node:24",
+      manifests: [],
+      podSecurity: "restricted",
+      serviceAccountToken: false,
+      tier: "full",
+      runAsUser: 1_001,
+      hostRequirements: { cpuCount: 1.5, memoryBytes: 4_294_967_296, storageBytes: 536_870_912 },
+      placement: { region: "eu" },
+    },
+  });
+});
+
+test("makeDefinition() holds on a cluster the manifests of the repository and where in them people are", () => {
+  const slipway = {
+    manifests: ["./k8s/", "deploy//app.yaml", "."],
+    target: "deployment/api/web",
+    podSecurity: "baseline",
+    serviceAccountToken: true,
+    runAsUser: 0,
+  };
+  expect(placed({ remoteUser: "root", customizations: { slipway } })).toEqual({
+    ...bare,
+    user: "root",
+    container: {
+      manifests: ["k8s", "deploy/app.yaml", "."],
+      target: "deployment/api/web",
+      podSecurity: "baseline",
+      serviceAccountToken: true,
+      tier: "lightweight",
+      runAsUser: 0,
+      hostRequirements: {},
+    },
+  });
+  expect(placed({ customizations: { slipway: { manifests: "k8s" } } }).container.manifests).toEqual(["k8s"]);
+});
+
+test("makeDefinition() tells on a sandbox that nothing of clusters holds", () => {
+  const slipway = { manifests: "k8s", target: "deployment/api", runAsUser: 0, placement: { labels: { a: "b" } } };
+  const where = "the environment is on the machine of the service, not on a cluster";
+  expect(make({ image: "x y", hostRequirements: { gpu: true }, customizations: { slipway } }).warnings).toEqual([
+    '"image" is not used: the environment has the root file system of its machine, not an image',
+    '"hostRequirements" is not used: the limits of an environment are in the settings of the service',
+    `"customizations.slipway.manifests" is not used: ${where}`,
+    `"customizations.slipway.target" is not used: ${where}`,
+    `"customizations.slipway.placement" is not used: ${where}`,
+  ]);
+});
+
+test("makeDefinition() names everything that cannot hold on a cluster, and what is so instead", () => {
+  const content = {
+    image: "debian",
+    build: { dockerfile: "Dockerfile" },
+    dockerComposeFile: "a.yml",
+    features: { "ghcr.io/devcontainers/features/node:1": {} },
+    mounts: ["source=a,target=b"],
+    runArgs: ["--init"],
+    capAdd: ["SYS_PTRACE"],
+    hostRequirements: { cpus: 8, gpu: true },
+    overrideCommand: false,
+    secrets: { TOKEN: {} },
+  };
+  expect(placed(content).warnings).toEqual([
+    '"build" is not used: images are not built here; name one that is in "image"',
+    '"dockerComposeFile" is not used: Compose is not started; customizations.slipway.manifests names what runs beside it',
+    '"features" is not used: features are not installed; have what is needed in the image',
+    '"mounts" is not used: nothing is mounted but the checkout at /workspace/hello and the volumes of manifests',
+    '"runArgs" is not used: no container engine is here that it could be an option of; manifests can say more of a pod',
+    '"capAdd" is not used: nothing in an environment gets privileges',
+    '"overrideCommand" is not used: the command of the container is Slipway\'s own; customizations.slipway.run keeps a service running',
+    '"secrets" is not used: nobody is asked for secrets; have a Secret among the manifests, or set them inside the environment',
+    '"hostRequirements.gpu" is not used: no processor for graphics is given to environments',
+  ]);
+});
+
+const BASELINE_NEEDED = 'root needs "podSecurity": "baseline" under customizations.slipway';
+
+test.each<[string, object, Pick<Definition, "user"> & { runAsUser?: number; warnings: string[] }]>([
+  [
+    "root in a restricted pod",
+    { remoteUser: "root", customizations: { slipway: { runAsUser: 0 } } },
+    {
+      user: "dev",
+      warnings: [
+        `"remoteUser" is "dev" here, not "root": ${BASELINE_NEEDED}`,
+        `"customizations.slipway.runAsUser" is not used: ${BASELINE_NEEDED}`,
+      ],
+    },
+  ],
+  [
+    "root without its number",
+    { remoteUser: "root", customizations: { slipway: { podSecurity: "baseline" } } },
+    {
+      user: "dev",
+      warnings: ['"remoteUser" is "dev" here, not "root": root needs "runAsUser": 0 under customizations.slipway'],
+    },
+  ],
+  [
+    "nobody by name as root",
+    { customizations: { slipway: { podSecurity: "baseline", runAsUser: 0 } } },
+    { user: "root", runAsUser: 0, warnings: [] },
+  ],
+])("makeDefinition() lets in on a cluster %s", (_, content, { user, runAsUser, warnings }) => {
+  const made = placed(content);
+  expect([made.user, made.container.runAsUser, made.warnings]).toEqual([user, runAsUser, warnings]);
+});
+
+test.each([
+  [
+    "an image beside manifests",
+    { image: "debian", customizations: { slipway: { manifests: "k8s" } } },
+    '"image" is not used: the containers of customizations.slipway.manifests have images of their own',
+  ],
+  ["an image that is none", { image: "a b\u001b" }, '"image" is not used: "a b?" is no name of an image'],
+  [
+    "a target in nothing",
+    { customizations: { slipway: { target: "deployment/api" } } },
+    '"customizations.slipway.target" is not used: there are no manifests that it could be in',
+  ],
+])("makeDefinition() warns on a cluster of %s", (_, content, warning) => {
+  const made = placed(content);
+  expect(made.warnings).toEqual([warning]);
+  expect([made.container.image, made.container.target]).toEqual([undefined, undefined]);
+});
+
 test("makeDefinition() warns of a key that is there twice", () => {
   const text = '{"containerEnv": {"A": "1", "A": "2"}}';
   expect(makeDefinition({ text, source: "x" }, facts)).toMatchObject({
@@ -310,6 +453,7 @@ test("makeDefinition() makes something that is safe to run, or complains, whatev
   fc.assert(
     fc.property(file, (content) => {
       try {
+        placed(content);
         const made = make(content);
         expect(made.user).toMatch(/^(?!root$)[a-z_][a-z0-9_-]{0,31}$/);
         expect(`${made.workspaceFolder}/`).toMatch(/^\/workspace\/(?!.*\/\.{0,2}\/)/);

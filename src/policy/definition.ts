@@ -20,7 +20,9 @@ import {
   slipwayNames,
   type WaitPoint,
 } from "../wire/definition.ts";
-import { harmlessNames, unheldProperties } from "./unheld-properties.ts";
+import { makeContainer, rootTrouble } from "./definition-container.ts";
+import { printable } from "./printable.ts";
+import { harmlessNames, type Place, unheldProperties } from "./unheld-properties.ts";
 import { checkoutFolder, refersToContainerEnv, replaceVariables, type VariableFacts } from "./variables.ts";
 
 /** What a definition depends on beside its text. */
@@ -28,12 +30,16 @@ export interface DefinitionFacts {
   /** Name of the repository. */
   readonly repository: string;
   readonly environmentId: string;
+  /** What runs the environment, so that people are told of what has no effect there. @default sandbox */
+  readonly place?: Place;
 }
 
 type Warn = (sentence: string) => void;
 
 /** Warnings told of one definition; hostile ones could have one for each character. */
 const WARNINGS_MAX = 30;
+
+const ROOT_NEEDS = 'root needs "runAsUser": 0 under customizations.slipway';
 
 /** User inside when the definition names none that can be. */
 const USER = "dev";
@@ -59,9 +65,11 @@ export function makeDefinition(
     return replace(text);
   };
   const { run, ports, tier } = held.customizations.slipway;
+  const user = makeUser(held, { place: facts.place ?? "sandbox", replace: replaceHere }, warn);
+  const container = { place: facts.place ?? "sandbox", replace: replaceHere };
   return {
     source: file.source,
-    user: makeUser(held, replaceHere, warn),
+    user,
     workspaceFolder,
     containerEnv: mapValues(withoutOurs("containerEnv", held.containerEnv, warn), replaceHere),
     remoteEnv: mapValues(withoutOurs("remoteEnv", held.remoteEnv, warn), (value) =>
@@ -71,7 +79,7 @@ export function makeDefinition(
     commands: makeSteps(held, replaceHere),
     waitFor: held.waitFor,
     slipway: { ports, tier, ...(run === undefined ? {} : { run: replaceHere(run) }) },
-    container: { manifests: [], podSecurity: "restricted", serviceAccountToken: false, tier, hostRequirements: {} },
+    container: makeContainer(held, container, warn),
     warnings: [...warnings].slice(0, WARNINGS_MAX),
   };
 }
@@ -84,9 +92,12 @@ export function mustWaitFor(step: LifecycleName, waitFor: WaitPoint): boolean {
 function warnOfNames(file: DefinitionFile, facts: DefinitionFacts, warn: Warn): void {
   const known = [...heldNames, ...unheldProperties.keys(), ...harmlessNames];
   const unknown = Object.keys(file.others).filter((name) => !known.includes(name));
+  const { image, hostRequirements } = file.held;
+  const given = new Map(Object.entries({ ...file.others, image, hostRequirements }));
   for (const [name, { instead, asksFor }] of unheldProperties) {
-    if (!Object.hasOwn(file.others, name) || !asksFor(file.others[name])) continue;
-    warn(`"${name}" is not used: ${instead(checkoutFolder(facts.repository))}`);
+    if (given.get(name) === undefined || !asksFor(given.get(name))) continue;
+    const sentence = instead(facts.place ?? "sandbox", checkoutFolder(facts.repository));
+    if (sentence !== undefined) warn(`"${name}" is not used: ${sentence}`);
   }
   for (const key of file.repeatedKeys.slice(0, WARNINGS_MAX)) warn(`"${key}" is there twice: the last one counts`);
   for (const name of unknown.slice(0, WARNINGS_MAX)) warn(unknownName(name, known, ""));
@@ -120,18 +131,24 @@ function normalized(path: string): string {
   return `/${parts.join("/")}`;
 }
 
-function makeUser(
-  { remoteUser, containerUser }: HeldProperties,
-  replace: (text: string) => string,
-  warn: Warn,
-): string {
-  const wanted = replace(remoteUser ?? containerUser ?? USER);
+interface UserFacts {
+  readonly place: Place;
+  readonly replace: (text: string) => string;
+}
+
+function makeUser(held: HeldProperties, { place, replace }: UserFacts, warn: Warn): string {
+  const { remoteUser, containerUser } = held;
+  const { runAsUser } = held.customizations.slipway;
+  const isRoot = place === "kubernetes" && runAsUser === 0 && rootTrouble(held) === undefined;
+  const wanted = replace(remoteUser ?? containerUser ?? (isRoot ? "root" : USER));
   const property = remoteUser === undefined ? "containerUser" : "remoteUser";
   // The names that useradd(8) takes.
   const isName = /^[a-z_][a-z0-9_-]{0,31}$/.test(wanted);
-  const user = isName && wanted !== "root" ? wanted : USER;
-  if (wanted === "root") warn(`"${property}" is "${USER}" here, not "root": nobody is root in an environment`);
-  else if (!isName) warn(`"${property}" is "${USER}" here: "${printable(wanted)}" is no name for a user`);
+  const user = isName && (wanted !== "root" || isRoot) ? wanted : USER;
+  if (wanted === "root" && !isRoot) {
+    const trouble = place === "sandbox" ? "nobody is root in an environment" : (rootTrouble(held) ?? ROOT_NEEDS);
+    warn(`"${property}" is "${USER}" here, not "root": ${trouble}`);
+  } else if (!isName) warn(`"${property}" is "${USER}" here: "${printable(wanted)}" is no name for a user`);
   if (remoteUser !== undefined && containerUser !== undefined && containerUser !== remoteUser) {
     warn(`"containerUser" is not used: everything in an environment runs as "${user}"`);
   }
@@ -186,10 +203,4 @@ function replacer(facts: VariableFacts, warn: Warn): (text: string) => string {
 
 function mapValues<From, To>(given: Readonly<Record<string, From>>, make: (value: From) => To): Record<string, To> {
   return Object.fromEntries(Object.entries(given).map(([key, value]) => [key, make(value)]));
-}
-
-/** Warnings go to terminals and logs; what a repository wrote comes into them short and without controls. */
-function printable(text: string): string {
-  const safe = text.replace(/\p{C}/gu, "?");
-  return safe.length > 60 ? `${safe.slice(0, 60)}…` : safe;
 }

@@ -5,29 +5,51 @@
  * @module
  */
 
+/** Kinds of places that run environments. */
+export type Place = "sandbox" | "kubernetes";
+
 interface UnheldProperty {
-  /** What holds instead, as the end of a sentence. */
-  readonly instead: (checkout: string) => string;
+  /** What holds instead, as the end of a sentence; `undefined` where the property holds. */
+  readonly instead: (place: Place, checkout: string) => string | undefined;
   /** Says whether the value asks for anything: `"privileged": false` need not be told about. */
   readonly asksFor: (value: unknown) => boolean;
 }
 
-const IMAGE = "the environment has the root file system of its machine, not an image";
-const COMPOSE = "Compose is not started; customizations.slipway.run keeps a service running";
-const CONTAINER = "there is no container that it could be an option of";
+/** The end of a sentence, or one for each place; `undefined` where the property holds. */
+type Instead = string | { readonly sandbox: string | undefined; readonly kubernetes: string | undefined };
+
+const IMAGE = {
+  sandbox: "the environment has the root file system of its machine, not an image",
+  kubernetes: 'images are not built here; name one that is in "image"',
+};
+const COMPOSE = {
+  sandbox: "Compose is not started; customizations.slipway.run keeps a service running",
+  kubernetes: "Compose is not started; customizations.slipway.manifests names what runs beside it",
+};
+const FEATURES = {
+  sandbox: "features are not installed; install what is needed in onCreateCommand",
+  kubernetes: "features are not installed; have what is needed in the image",
+};
+const CONTAINER = {
+  sandbox: "there is no container that it could be an option of",
+  kubernetes: "no container engine is here that it could be an option of; manifests can say more of a pod",
+};
 const PRIVILEGE = "nothing in an environment gets privileges";
-const MOUNT = (checkout: string): string => `nothing is mounted but the checkout at ${checkout}`;
+const MOUNT = {
+  sandbox: "nothing is mounted but the checkout at {checkout}",
+  kubernetes: "nothing is mounted but the checkout at {checkout} and the volumes of manifests",
+};
 
 /** By name, in the order in which they are told. */
 export const unheldProperties: ReadonlyMap<string, UnheldProperty> = new Map([
-  unheld("image", IMAGE),
+  unheld("image", { ...IMAGE, kubernetes: undefined }),
   unheld("build", IMAGE),
   unheld("dockerFile", IMAGE),
   unheld("context", IMAGE),
   unheld("dockerComposeFile", COMPOSE),
   unheld("service", COMPOSE),
   unheld("runServices", COMPOSE),
-  unheld("features", "features are not installed; install what is needed in onCreateCommand"),
+  unheld("features", FEATURES),
   unheld("overrideFeatureInstallOrder", "features are not installed"),
   unheld("mounts", MOUNT),
   unheld("workspaceMount", MOUNT),
@@ -36,16 +58,23 @@ export const unheldProperties: ReadonlyMap<string, UnheldProperty> = new Map([
   unheld("securityOpt", PRIVILEGE),
   unheld("privileged", PRIVILEGE),
   unheld("initializeCommand", "there is no machine before the environment; onCreateCommand runs first"),
-  unheld("hostRequirements", "the limits of an environment are in the settings of the service"),
-  [
+  unheld("hostRequirements", {
+    sandbox: "the limits of an environment are in the settings of the service",
+    kubernetes: undefined,
+  }),
+  unheld(
     "overrideCommand",
     {
-      instead: () => "there is no image with a command; customizations.slipway.run keeps a service running",
-      asksFor: (value: unknown) => value === false,
+      sandbox: "there is no image with a command; customizations.slipway.run keeps a service running",
+      kubernetes: "the command of the container is Slipway's own; customizations.slipway.run keeps a service running",
     },
-  ],
+    (value) => value === false,
+  ),
   unheld("appPort", "no port is published; forwardPorts and ssh -L reach it"),
-  unheld("secrets", "nobody is asked for secrets; set them inside the environment"),
+  unheld("secrets", {
+    sandbox: "nobody is asked for secrets; set them inside the environment",
+    kubernetes: "nobody is asked for secrets; have a Secret among the manifests, or set them inside the environment",
+  }),
 ]);
 
 /** Properties for editors, and those that ask for what is so anyway. */
@@ -63,8 +92,13 @@ export const harmlessNames: readonly string[] = [
   "devPort",
 ];
 
-function unheld(name: string, instead: string | ((checkout: string) => string)): [string, UnheldProperty] {
-  return [name, { instead: typeof instead === "string" ? () => instead : instead, asksFor: isSomething }];
+function unheld(name: string, instead: Instead, asksFor: UnheldProperty["asksFor"] = isSomething) {
+  const at = (place: Place): string | undefined => (typeof instead === "string" ? instead : instead[place]);
+  const property: UnheldProperty = {
+    instead: (place, checkout) => at(place)?.replace("{checkout}", () => checkout),
+    asksFor,
+  };
+  return [name, property] as const;
 }
 
 function isSomething(value: unknown): boolean {

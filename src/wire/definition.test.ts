@@ -27,9 +27,19 @@ test("checkDefinition() separates what we act on from the rest", () => {
       forwardPorts: [],
       postCreateCommand: { postCreateCommand: { argv: ["npm", "ci"] } },
       waitFor: "updateContentCommand",
-      customizations: { slipway: { run: "npm start", ports: [], tier: "lightweight" } },
+      image: "debian",
+      customizations: {
+        slipway: {
+          run: "npm start",
+          ports: [],
+          tier: "lightweight",
+          manifests: [],
+          podSecurity: "restricted",
+          serviceAccountToken: false,
+        },
+      },
     },
-    others: { name: "x", image: "debian" },
+    others: { name: "x" },
     strangeSlipwayKeys: ["rnu"],
     repeatedKeys: ["remoteEnv.A"],
   });
@@ -116,4 +126,52 @@ test("checkDefinition() writes out no more complaints than people read, and no l
   expect(told(`{"containerEnv": {"${"\u202e".repeat(90)}": ""}}`)).toBe(
     `Cannot use .devcontainer.json: 1 complaint\n.devcontainer.json:1: containerEnv["${"?".repeat(60)}…"]: needs a name of letters, digits and _, no digit first`,
   );
+});
+
+test("checkDefinition() complains of everything about containers at once", () => {
+  const text = `{
+  "image": 1,
+  "hostRequirements": { "cpus": 0,
+    "memory": "4 GB",
+    "storage": 4 },
+  "customizations": { "slipway": {
+    "manifests": ["../k8s", "/etc",
+      "a\\u0000b", 5, "", "https://example.dev/x.yaml"],
+    "target": "service/api",
+    "podSecurity": "privileged",
+    "serviceAccountToken": "yes",
+    "runAsUser": -1,
+    "placement": { "labels": { "a b": "x", "c": "-" } }
+  } }
+}`;
+  expect(told(text)).toMatchInlineSnapshot(`
+    "Cannot use .devcontainer.json: 15 complaints
+    .devcontainer.json:2: image: needs a string, is 1
+    .devcontainer.json:3: hostRequirements.cpus: needs a number of processors above 0, is 0
+    .devcontainer.json:4: hostRequirements.memory: needs a size, as in "4gb" or "512mb"
+    .devcontainer.json:5: hostRequirements.storage: needs a size, as in "4gb" or "512mb", is 4
+    .devcontainer.json:7: customizations.slipway.manifests[0]: needs a path in the repository, as in "k8s" or "deploy/app.yaml"
+    .devcontainer.json:7: customizations.slipway.manifests[1]: needs a path in the repository, as in "k8s" or "deploy/app.yaml"
+    .devcontainer.json:8: customizations.slipway.manifests[2]: needs a path in the repository, as in "k8s" or "deploy/app.yaml"
+    .devcontainer.json:8: customizations.slipway.manifests[3]: needs a path in the repository, as in "k8s" or "deploy/app.yaml", is 5
+    .devcontainer.json:8: customizations.slipway.manifests[4]: needs a path in the repository, as in "k8s" or "deploy/app.yaml"
+    .devcontainer.json:9: customizations.slipway.target: needs kind/name or kind/name/container, as in "deployment/api"; kinds are deployment, statefulset, pod
+    .devcontainer.json:10: customizations.slipway.podSecurity: needs "restricted" or "baseline", is "privileged"
+    .devcontainer.json:11: customizations.slipway.serviceAccountToken: needs true or false, is a string
+    .devcontainer.json:12: customizations.slipway.runAsUser: needs the number of a user, from 0 to 4294967294, is -1
+    .devcontainer.json:13: customizations.slipway.placement.labels.c: needs letters, digits, ".", "_", "/" and "-", at most 63
+    .devcontainer.json:13: customizations.slipway.placement.labels["a b"]: needs letters, digits, ".", "_", "/" and "-", at most 63"
+  `);
+});
+
+test.each([
+  "api",
+  "deployment/",
+  "deployment/api/",
+  "deployment/api/web/x",
+  "Deployment/api",
+  "deployment/Api",
+  "pod/a_b",
+])("checkDefinition() takes %j for no target", (target) => {
+  expect(told(JSON.stringify({ customizations: { slipway: { target } } }))).toMatch(/needs kind\/name/);
 });

@@ -10,6 +10,7 @@
 import { z } from "zod";
 import { checkShape, needs, writeComplaints, writePath } from "../base/complaint.ts";
 import { Fault } from "../base/fault.ts";
+import { containerKeys, hostRequirements } from "./definition-container.ts";
 import { readJsonc } from "./jsonc.ts";
 
 /** Where a definition may be in a repository; the first that is there counts. */
@@ -70,13 +71,15 @@ export interface ContainerSpec {
     readonly memoryBytes?: number;
     readonly storageBytes?: number;
   };
+  /** Labels that the cluster it is placed on must have. */
+  readonly placement?: Readonly<Record<string, string>>;
 }
 
 /** How an environment is to be, with defaults filled in and variables replaced. */
 export interface Definition {
   /** Path in the repository, or `none`. */
   readonly source: string;
-  /** POSIX user name inside, never root. */
+  /** POSIX user name inside; root on a cluster alone, with `container.runAsUser` 0. */
   readonly user: string;
   /** Absolute, in normal form, at or below `/workspace`. */
   readonly workspaceFolder: string;
@@ -181,9 +184,12 @@ const slipway = z.object({
   run: text.refine((line) => line.trim() !== "", { error: "needs a shell line, is empty" }).optional(),
   ports: z.array(port).default([]),
   tier: z.enum(tiers).default("lightweight"),
+  ...containerKeys,
 });
 
 const heldProperties = z.object({
+  image: text.optional(),
+  hostRequirements: hostRequirements.optional(),
   remoteUser: text.optional(),
   containerUser: text.optional(),
   workspaceFolder: text
