@@ -8,6 +8,7 @@ import { join } from "node:path";
 
 import type { EnvironmentSpec, Reach, SessionSpec } from "../runtime.ts";
 import { makeBaseEnv } from "../command-file.ts";
+import { makeSshdConfig } from "../sshd-config.ts";
 import { isOutOfProcesses } from "./control-groups.ts";
 import type { Door, Doors } from "./doors.ts";
 import type { Host } from "./host.ts";
@@ -16,7 +17,6 @@ import type { Place } from "./layout.ts";
 import { findForeground, findSessionLeaders, isOfChannel, sendSignal } from "./processes.ts";
 import type { Stat } from "./processes.ts";
 import { readHostKey, writePrivate } from "./skeleton.ts";
-import { makeSshdConfig } from "./sshd-config.ts";
 import type { Running } from "./stored.ts";
 
 export interface ConnectOptions {
@@ -32,7 +32,7 @@ export interface ConnectOptions {
 export function openReach(host: Host, place: Place, options: ConnectOptions): Reach {
   const { doors, spec, state, session, readAll } = options;
   const name = join("sessions", encodeURIComponent(session.sessionId).slice(0, 200));
-  const config = makeSshdConfig(makeBaseEnv(state.start, session.env));
+  const config = makeSshdConfig(SSHD, makeBaseEnv(state.start, session.env));
   writePrivate(join(place.inside, name), config, { uid: spec.uid, machine: host.machine });
   const door = doors.take(spec, state);
   const { child, stream } = door;
@@ -54,6 +54,12 @@ export function openReach(host: Host, place: Place, options: ConnectOptions): Re
     end: () => (ending ??= end()),
   };
 }
+
+const SSHD = {
+  hostKeyFile: `${INSIDE}/ssh/host_ed25519`,
+  authorizedKeysFile: `${INSIDE}/ssh/authorized_keys`,
+  sftpFolder: `${INSIDE}/workspace`,
+};
 
 const OUT_OF_PROCESSES =
   "the environment has used up all the processes it may have; end them with: ssh slip@host sleep <login>" +

@@ -10,6 +10,7 @@ import { Fault } from "../../base/fault.ts";
 import type { EnvironmentSpec, Observed, Runtime } from "../runtime.ts";
 import { makeCalls } from "./calls.ts";
 import { makeBaseEnv, makeCommandFile } from "../command-file.ts";
+import { makeLook, readUnsaved } from "../unsaved.ts";
 import { runCommand } from "./commands.ts";
 import { openReach } from "./connecting.ts";
 import { readGroupPids } from "./control-groups.ts";
@@ -18,7 +19,7 @@ import { type DiskUse, makeDiskUse } from "./disk-use.ts";
 import { makeDoors } from "./doors.ts";
 import type { Host } from "./host.ts";
 import { clearKeyrings, findKeyringLacks } from "./keyrings.ts";
-import { makePlace, WORKSPACE } from "./layout.ts";
+import { INSIDE, makePlace, WORKSPACE } from "./layout.ts";
 import type { Place } from "./layout.ts";
 import { appendLog, readLogEnd } from "./log-file.ts";
 import { makeOneAtATime } from "../../base/one-at-a-time.ts";
@@ -32,12 +33,23 @@ import { startEnvironment } from "./starting.ts";
 import { stopAll } from "./stopping.ts";
 import { readSpec, readState } from "./stored.ts";
 import type { Running } from "./stored.ts";
-import { LOOK, readUnsaved } from "./unsaved.ts";
 
 export interface RuntimeOptions {
   readonly gatewayKey: string;
   readonly listIds: () => string[];
 }
+
+/** Tags that the mirror has came from the forge. */
+const FORGE_TAGS = [
+  "",
+  `  for mirror in ${INSIDE}/mirror/*/objects; do`,
+  '    own for-each-ref --format="%(objectname)" refs/tags | GIT_OBJECT_DIRECTORY=$mirror own cat-file --batch-check' +
+    String.raw` | sed -n "s/^\([0-9a-f]*\) [a-z]* [0-9]*$/\1/p"`,
+  "  done",
+  "",
+].join("\n");
+
+const LOOK = makeLook({ workspace: WORKSPACE, forgeTags: FORGE_TAGS });
 
 /** How long git may take to look for unsaved work, in milliseconds; guess. */
 const LOOK_MS = 20_000;

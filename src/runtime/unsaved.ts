@@ -1,16 +1,16 @@
 /**
  * Finds the work in an environment that no forge has: changed files, commits on no remote branch and stashes of every
- * repository and work tree in it, and files beside them. Called by `make-runtime.ts`.
+ * repository and work tree in it, and files beside them. Called by the runtimes, which run the text inside and hand over what
+ * it said.
  *
  * Ignored files, and those of the home folder outside any repository, count for nothing: tools fill both on their own.
  * What cannot be looked at counts as work.
  *
  * @module
  */
-import { Fault } from "../../base/fault.ts";
-import type { Unsaved } from "../runtime.ts";
-import { INSIDE, WORKSPACE } from "./layout.ts";
-import { quoteWord } from "../shell-words.ts";
+import { Fault } from "../base/fault.ts";
+import type { Unsaved } from "./runtime.ts";
+import { quoteWord } from "./shell-words.ts";
 
 /** How many of each are named. */
 const NAMED = 20;
@@ -29,37 +29,41 @@ const SAY_PART = String.raw`part() { printf "\0\0PART\0\0%s\0%s\0" "$1" "$2"; }`
 /** Stands for a path where a search failed or took too long. */
 const FAILED = "FAILED";
 
+/** What differs between places. */
+export interface LookFacts {
+  /** Folder inside that holds the checkouts. */
+  readonly workspace: string;
+  /** Shell text that says the object names of tags which came from the forge, one a line; `own` is the git of a repository. */
+  readonly forgeTags: string;
+}
+
 /**
- * Shell text that looks at the repository of one `.git`, its argument. Tags that the mirror has came from the forge. The
- * folder is given to git, which would otherwise take the repository around one that is broken.
+ * Shell text that looks at the repository of one `.git`, its argument. The folder is given to git, which would otherwise take
+ * the repository around one that is broken.
  */
-const LOOK_AT_ONE = [
-  SAY_PART,
-  `[ "$1" = ${FAILED} ] && { part doubt search; exit 0; }`,
-  `folder=\${1%/.git}`,
-  `own() { git --git-dir="$folder/.git" --work-tree="$folder" "$@"; }`,
-  "files() {",
-  '  part status "$1"',
-  '  git --git-dir="$1/.git" --work-tree="$1" -C "$1" status --porcelain=v1 -z --untracked-files=normal' +
-    ' --ignore-submodules=none </dev/null || part doubt "$1"',
-  "}",
-  'files "$folder"',
-  'common=$(cd "$folder" && cd "$(own rev-parse --git-common-dir)" && pwd -P) || exit 0', // said already
-  "known=$(",
-  `  for mirror in ${INSIDE}/mirror/*/objects; do`,
-  '    own for-each-ref --format="%(objectname)" refs/tags | GIT_OBJECT_DIRECTORY=$mirror own cat-file --batch-check' +
-    String.raw` | sed -n "s/^\([0-9a-f]*\) [a-z]* [0-9]*$/^\1/p"`,
-  "  done",
-  ")",
-  'part commits "$folder"; printf "%s\\0" "$common"',
-  'printf "%s\\n" "$known" |' +
-    ' own log -z --format=tformat:%S%x09%s --exclude=refs/stash --all --not --remotes --stdin || part doubt "$folder"',
-  'part commits "$folder"; printf "stash %s\\0" "$common"',
-  "own log -z -g --format=tformat:stash%x09%gs refs/stash -- 2>/dev/null || :",
-  'own worktree list --porcelain | sed -n "s/^worktree //p" | while IFS= read -r other; do',
-  '  [ "$other" = "$folder" ] || [ ! -e "$other/.git" ] || files "$other"',
-  "done",
-].join("\n");
+const makeLookAtOne = (forgeTags: string): string =>
+  [
+    SAY_PART,
+    `[ "$1" = ${FAILED} ] && { part doubt search; exit 0; }`,
+    `folder=\${1%/.git}`,
+    `own() { git --git-dir="$folder/.git" --work-tree="$folder" "$@"; }`,
+    "files() {",
+    '  part status "$1"',
+    '  git --git-dir="$1/.git" --work-tree="$1" -C "$1" status --porcelain=v1 -z --untracked-files=normal' +
+      ' --ignore-submodules=none </dev/null || part doubt "$1"',
+    "}",
+    'files "$folder"',
+    'common=$(cd "$folder" && cd "$(own rev-parse --git-common-dir)" && pwd -P) || exit 0', // said already
+    `known=$(${forgeTags})`,
+    'part commits "$folder"; printf "%s\\0" "$common"',
+    'printf "%s\\n" "$known" | sed -n "s/^[0-9a-f][0-9a-f]*$/^&/p" |' +
+      ' own log -z --format=tformat:%S%x09%s --exclude=refs/stash --all --not --remotes --stdin || part doubt "$folder"',
+    'part commits "$folder"; printf "stash %s\\0" "$common"',
+    "own log -z -g --format=tformat:stash%x09%gs refs/stash -- 2>/dev/null || :",
+    'own worktree list --porcelain | sed -n "s/^worktree //p" | while IFS= read -r other; do',
+    '  [ "$other" = "$folder" ] || [ ! -e "$other/.git" ] || files "$other"',
+    "done",
+  ].join("\n");
 
 /** What git would start for us, and must not: nobody asked for it. Set by the environment, it reaches every call. */
 const QUIET = Object.entries({
@@ -72,25 +76,30 @@ const QUIET = Object.entries({
 /** Folders that tools fill with repositories of others. */
 const CACHES = ["node_modules", ".cache", ".cargo", ".npm", ".nvm", ".rustup"].map((name) => `-name ${name}`);
 
+/** `head -z -n`, which busybox has not. */
+const headOf = (count: number): string => `tr '\\n\\000' '\\000\\n' | head -n ${count} | tr '\\n\\000' '\\000\\n'`;
+
 /**
- * Line for a shell in the checkout. `GIT_OPTIONAL_LOCKS`: looking must not get in the way of a person's own git. The
- * searches end before those who wait for all of it give up.
+ * Makes the line for a shell in the checkout. `GIT_OPTIONAL_LOCKS`: looking must not get in the way of a person's own git.
+ * The searches end before those who wait for all of it give up.
  */
-export const LOOK = [
-  "export GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 GIT_NO_LAZY_FETCH=1 LC_ALL=C",
-  `export GIT_CONFIG_COUNT=${QUIET.length}`,
-  ...QUIET.map(([key, value], at) => `export GIT_CONFIG_KEY_${at}=${key} GIT_CONFIG_VALUE_${at}=${value}`),
-  `one=${quoteWord(LOOK_AT_ONE)}`,
-  SAY_PART,
-  'if [ -e .git ]; then sh -c "$one" look "$PWD/.git" || exit 3; else part doubt checkout; fi',
-  `{ timeout 8 find ${WORKSPACE} "$HOME" -maxdepth ${DEPTH} '(' ${CACHES.join(" -o ")} ')' -prune` +
-    ` -o -path "$PWD/.git" -prune -o -name .git -prune -print0 || printf '${FAILED}\\0'; } |` +
-    ` head -z -n ${MOST_REPOSITORIES + 1} | xargs -0 -r -n 1 sh -c "$one" look || exit 3`,
-  "part files .",
-  `{ timeout 4 find ${WORKSPACE} -type d -exec test -e '{}/.git' ';' -prune -o ! -type d -print0 ||` +
-    " part doubt search; } | head -z -n 2000",
-  "part end .",
-].join("\n");
+export function makeLook({ workspace, forgeTags }: LookFacts): string {
+  return [
+    "export GIT_OPTIONAL_LOCKS=0 GIT_TERMINAL_PROMPT=0 GIT_NO_LAZY_FETCH=1 LC_ALL=C",
+    `export GIT_CONFIG_COUNT=${QUIET.length}`,
+    ...QUIET.map(([key, value], at) => `export GIT_CONFIG_KEY_${at}=${key} GIT_CONFIG_VALUE_${at}=${value}`),
+    `one=${quoteWord(makeLookAtOne(forgeTags))}`,
+    SAY_PART,
+    'if [ -e .git ]; then sh -c "$one" look "$PWD/.git" || exit 3; else part doubt checkout; fi',
+    `{ timeout 8 find ${workspace} "$HOME" -maxdepth ${DEPTH} '(' ${CACHES.join(" -o ")} ')' -prune` +
+      ` -o -path "$PWD/.git" -prune -o -name .git -prune -print0 || printf '${FAILED}\\0'; } |` +
+      ` ${headOf(MOST_REPOSITORIES + 1)} | xargs -0 -r -n 1 sh -c "$one" look || exit 3`,
+    "part files .",
+    `{ timeout 4 find ${workspace} -type d -exec test -e '{}/.git' ';' -prune -o ! -type d -print0 ||` +
+      ` part doubt search; } | ${headOf(2_000)}`,
+    "part end .",
+  ].join("\n");
+}
 
 /**
  * Reads what that line said.

@@ -4,8 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 
-import { makeHostKey } from "../host-key.ts";
+import { makeHostKey } from "./host-key.ts";
 import { makeSshdConfig } from "./sshd-config.ts";
+
+const PATHS = {
+  hostKeyFile: "/opt/slipway/ssh/host_ed25519",
+  authorizedKeysFile: "/opt/slipway/ssh/authorized_keys",
+  sftpFolder: "/opt/slipway/workspace",
+};
 
 /** What the real sshd makes of a configuration: `sshd -T` prints it with every default. */
 function readBySshd(config: string): Map<string, string[]> {
@@ -36,12 +42,12 @@ test("makeSshdConfig() carries variables to sshd whatever is in their values", (
     UNICODE: "Ünïcode → ✓",
     "WITH.DOT": "yes",
   };
-  const said = readBySshd(makeSshdConfig(env)).get("setenv");
+  const said = readBySshd(makeSshdConfig(PATHS, env)).get("setenv");
   expect(said).toEqual(Object.entries(env).map(([name, value]) => `${name}=${value}`));
 });
 
 test("makeSshdConfig() lets in the gateway's key alone, and forbids nothing to whoever holds it", () => {
-  const settings = readBySshd(makeSshdConfig({}));
+  const settings = readBySshd(makeSshdConfig(PATHS, {}));
   const wanted = {
     pubkeyauthentication: "yes",
     passwordauthentication: "no",
@@ -63,5 +69,12 @@ test("makeSshdConfig() lets in the gateway's key alone, and forbids nothing to w
 });
 
 test.each(["a\nb", "a\rb", "a\0b"])("makeSshdConfig() refuses %j, which would begin a setting of its own", (value) => {
-  expect(() => makeSshdConfig({ A: value })).toThrow(/line break/);
+  expect(() => makeSshdConfig(PATHS, { A: value })).toThrow(/line break/);
 });
+
+test.each(["relative", "/with space", "/100%u", "/a\nPermitRootLogin yes"])(
+  "makeSshdConfig() refuses the path %j",
+  (path) => {
+    expect(() => makeSshdConfig({ ...PATHS, sftpFolder: path }, {})).toThrow(/no plain path/);
+  },
+);
