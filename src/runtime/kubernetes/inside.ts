@@ -29,25 +29,22 @@
  * @module
  */
 
-/** The toolbox, read-only. */
-export const INSIDE = "/opt/slipway";
+import { INSIDE, STATE } from "../../policy/kubernetes/inside-names.ts";
 
-/** For what the service and the scripts write while a pod lives; in memory, of the user's own. */
-export const RUN = "/run/slipway";
-
-/** The host key `host_ed25519` and `authorized_keys`: a secret's volume. */
-export const KEYS = "/run/slipway-keys";
-
-/** Holds the checkout as `/workspace/<repository>`: folder `workspace` of the volume claim. */
-export const WORKSPACE = "/workspace";
-
-/** What of ours outlives the pod: folder `state` of the volume claim. */
-export const STATE = "/run/slipway-state";
+export {
+  CONTAINER_ENV,
+  INIT,
+  INSIDE,
+  KEYS,
+  NAMES,
+  RUN,
+  STATE,
+  WORKSPACE,
+} from "../../policy/kubernetes/inside-names.ts";
 
 /** Start-up and service log. */
 export const LOG = `${STATE}/log`;
 
-export const INIT = `${INSIDE}/bin/init`;
 export const DOOR = `${INSIDE}/bin/door`;
 export const RUN_COMMAND = `${INSIDE}/bin/run`;
 export const PUT = `${INSIDE}/bin/put`;
@@ -58,19 +55,3 @@ export const SHELL = `${INSIDE}/shell`;
 
 /** Where the tools come after whatever the image has. */
 export const TOOLS_PATH = `${INSIDE}/bin:${INSIDE}/applets`;
-
-/** Variables that the target container has beside those of its manifest. */
-export const CONTAINER_ENV = {
-  /** Name of the user inside. */
-  user: "SLIPWAY_USER",
-  workspaceFolder: "SLIPWAY_WORKSPACE",
-} as const;
-
-/** Names of volumes, init container and port of ours; no manifest may have them. */
-export const NAMES = {
-  toolsVolume: "slipway-tools",
-  runVolume: "slipway-run",
-  keysVolume: "slipway-keys",
-  filesVolume: "slipway-files",
-  toolboxContainer: "slipway-toolbox",
-} as const;
