@@ -134,7 +134,9 @@ function offsetOf(document: Document.Parsed, path: Path): number {
   for (const step of path) {
     if (isAlias(node)) return offset;
     if (isMap(node)) {
-      const pair: Pair<ParsedNode, ParsedNode | null> | undefined = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
+      const pair: Pair<ParsedNode, ParsedNode | null> | undefined = node.items.find(
+        ({ key }) => isScalar(key) && String(key.value) === String(step),
+      );
       if (pair === undefined) break;
       offset = pair.key.range[0];
       node = pair.value;
