@@ -15,6 +15,8 @@ export interface Engine {
   readonly kysely: Kysely<Tables>;
   /** Epoch ms by the database's clock, as an expression. */
   readonly now: RawBuilder<number>;
+  /** What comes behind a select of rows to be claimed, so that two who claim at once do not wait for the same one. */
+  readonly skipLocked: RawBuilder<unknown>;
   /** Runs `work` as one transaction. Of those with the same `lock` one runs at a time, whichever process began it. */
   exclusively<Result>(lock: string, work: (transaction: Transaction<Tables>) => Promise<Result>): Promise<Result>;
   /** Tells the other processes, if and when the transaction commits. */

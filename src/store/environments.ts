@@ -84,6 +84,8 @@ export interface Filter {
 /** What may change in a record. `null` clears. */
 export interface Changes {
   readonly desired?: "absent";
+  /** Where it was moved to. */
+  readonly cluster?: string;
   readonly power?: EnvironmentRecord["power"];
   readonly conditions?: readonly EnvironmentCondition[];
   readonly inventory?: readonly InventoryEntry[];
@@ -106,6 +108,8 @@ export interface Environments {
   find(id: string): Promise<EnvironmentRecord | undefined>;
   /** By person, then login, in the order of their code units. */
   list(filter?: Filter): Promise<EnvironmentRecord[]>;
+  /** Counts what is on each cluster, whatever is wanted of it, members of pools included. */
+  countByCluster(): Promise<ReadonlyMap<string, number>>;
   /**
    * Begins an operation in place of any other, and returns the record with its new fence: from now on only who knows that
    * may write.
@@ -149,6 +153,7 @@ export function makeEnvironmentQueries(engine: Engine, clock: Clock, installatio
         .map(toRecord)
         .sort((one, other) => compare(one.person, other.person) || compare(one.login, other.login));
     },
+    countByCluster: () => countByCluster(database, installation),
     begin: async (id, operation) => {
       const row = await database
         .updateTable("environments")
@@ -178,6 +183,18 @@ function selectWhere(database: Kysely<Tables>, where: Partial<EnvironmentRow>) {
     if (value !== undefined) query = query.where(column, "=", value);
   }
   return query;
+}
+
+/** A member that was claimed and the environment that it became have one id, and count as one. */
+async function countByCluster(database: Kysely<Tables>, installation: string): Promise<ReadonlyMap<string, number>> {
+  const { rows } = await sql<{ cluster: string; count: number }>`
+    select cluster, count(*) as count
+    from (
+      select id, cluster from environments where installation = ${installation}
+      union select id, cluster from pool_members where installation = ${installation}
+    ) as present
+    group by cluster`.execute(database);
+  return new Map(rows.map(({ cluster, count }) => [cluster, count]));
 }
 
 function compare(one: string, other: string): number {
@@ -316,6 +333,7 @@ function latest(at: number) {
 
 interface Columns {
   desired?: "absent";
+  cluster?: string;
   power?: EnvironmentRow["power"];
   conditions?: string;
   inventory?: string;
@@ -327,6 +345,7 @@ interface Columns {
 function toColumns(changes: Changes): Columns {
   const columns: Columns = {};
   if (changes.desired !== undefined) columns.desired = changes.desired;
+  if (changes.cluster !== undefined) columns.cluster = changes.cluster;
   if (changes.power !== undefined) columns.power = changes.power;
   if (changes.conditions !== undefined) columns.conditions = JSON.stringify(changes.conditions);
   if (changes.inventory !== undefined) columns.inventory = JSON.stringify(changes.inventory);

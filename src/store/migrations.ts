@@ -9,6 +9,7 @@ import * as environments from "./migrations/0001-environments.ts";
 import * as clusters from "./migrations/0002-clusters.ts";
 import * as forges from "./migrations/0003-forges.ts";
 import * as places from "./migrations/0004-places.ts";
+import * as pools from "./migrations/0005-pools.ts";
 
 /** Hands the migrations to Kysely's Migrator. */
 export const migrationProvider: MigrationProvider = {
@@ -17,5 +18,6 @@ export const migrationProvider: MigrationProvider = {
     "0002-clusters": clusters,
     "0003-forges": forges,
     "0004-places": places,
+    "0005-pools": pools,
   }),
 };

@@ -55,6 +55,7 @@ export async function openPostgres(url: string, options: { clock: Clock; log: Lo
     name,
     kysely,
     now: sql<number>`cast(extract(epoch from clock_timestamp()) * 1000 as bigint)`,
+    skipLocked: sql`for update skip locked`,
     exclusively: (lock, work) =>
       kysely.transaction().execute(async (transaction) => {
         await sql`select pg_advisory_xact_lock(hashtextextended(${`slipway ${lock}`}, 0))`.execute(transaction);

@@ -28,6 +28,7 @@ export function openSqlite(path: string, clock: Clock): Engine {
     name: path,
     kysely,
     now: sql<number>`cast(unixepoch('subsec') * 1000 as integer)`,
+    skipLocked: sql``, // there is one writer at a time
     // A transaction has the whole file to itself from its beginning.
     exclusively: (_lock, work) => kysely.transaction().execute(work),
     tell: async () => undefined,

@@ -95,6 +95,40 @@ export interface AnswerRow {
   next: string | null;
 }
 
+/** An environment kept ready, until it is claimed or goes. */
+export interface PoolMemberRow {
+  id: string;
+  installation: string;
+  cluster: string;
+  pool: string;
+  version: string;
+  state: "filling" | "ready" | "claimed" | "failed" | "leaving";
+  reason: string | null;
+  image: string | null;
+  created_at: number;
+  ready_at: number | null;
+  claimed_at: number | null;
+}
+
+/** Failures in a row of a pool; no row when the last member came out well. */
+export interface PoolFailureRow {
+  installation: string;
+  pool: string;
+  version: string;
+  failed_count: number;
+  reason: string;
+  failed_at: number;
+}
+
+/** How much of something a pool had in the hour that begins at `hour_at`. */
+export interface PoolCountRow {
+  installation: string;
+  pool: string;
+  hour_at: number;
+  what: string;
+  amount: number;
+}
+
 /** `expires_at` is by the database's clock. */
 export interface LeaseRow {
   name: string;
@@ -105,6 +139,9 @@ export interface LeaseRow {
 export interface Tables {
   environments: EnvironmentRow;
   freed_uids: FreedUidRow;
+  pool_members: PoolMemberRow;
+  pool_failures: PoolFailureRow;
+  pool_counts: PoolCountRow;
   forge_accounts: AccountRow;
   forge_repositories: RepositoryRow;
   forge_role_lists: RoleListRow;

@@ -15,6 +15,7 @@ import type { AnswerCache, KnowledgeStore } from "../wire/knowledge.ts";
 import { type Environments, makeEnvironmentQueries } from "./environments.ts";
 import { makeKnowledgeQueries } from "./knowledge.ts";
 import { migrationProvider } from "./migrations.ts";
+import { makePoolQueries, type PoolMembers } from "./pools.ts";
 import { openPostgres } from "./open-postgres.ts";
 import { openSqlite } from "./open-sqlite.ts";
 
@@ -33,6 +34,8 @@ export interface StoreOptions {
 export interface Store extends AsyncDisposable {
   /** Those of this service's installation. */
   readonly environments: Environments;
+  /** Those of this service's installation. */
+  readonly pools: PoolMembers;
   readonly knowledge: KnowledgeStore;
   /** Answers of one forge, kept for conditional requests. */
   answersOf(forge: string): AnswerCache;
@@ -60,6 +63,7 @@ export async function openStore(target: StoreTarget, options: StoreOptions): Pro
   }
   return {
     environments: makeEnvironmentQueries(engine, clock, installation),
+    pools: makePoolQueries(engine, clock, installation),
     knowledge: makeKnowledgeQueries(engine),
     answersOf: (forge) => makeAnswerQueries(engine.kysely, forge),
     close: () => engine.close(),

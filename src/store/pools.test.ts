@@ -1,0 +1,157 @@
+import { beforeEach, expect, test } from "vitest";
+import { describePostgres, describeStores } from "../../test/harness/each-store.ts";
+import { makeClock } from "../base/clock.ts";
+import type { Environments } from "./environments.ts";
+import type { PoolMembers, WantedMember } from "./pools.ts";
+
+const HOUR_MS = 3_600_000;
+const wanted: WantedMember = { pool: "hello", version: "image=1" };
+
+function fresh(id: string, changes: { cluster?: string; version?: string; pool?: string } = {}) {
+  return { id, cluster: "east", pool: "hello", version: "image=1", ...changes };
+}
+
+describeStores((given) => {
+  let pools: PoolMembers;
+  let environments: Environments;
+  let now = 0;
+  beforeEach(async () => {
+    now = 1_700_000_000_000;
+    ({ pools, environments } = await given.open({ clock: { ...makeClock(), now: () => now } }));
+  });
+
+  async function ready(id: string, changes = {}): Promise<void> {
+    now += 1;
+    await pools.add(fresh(id, changes));
+    expect(await pools.move(id, "filling", "ready")).toBe(true);
+  }
+
+  test("add() records a member before it is made", async () => {
+    await pools.add({ ...fresh("m1"), image: "debian" });
+    const nothing = { reason: undefined, readyAt: undefined, claimedAt: undefined };
+    const member = { ...fresh("m1"), image: "debian", state: "filling", createdAt: now, ...nothing };
+    expect(await pools.list()).toEqual([member]);
+    expect(await pools.find("m1")).toEqual(member);
+    expect(await pools.find("m2")).toBeUndefined();
+  });
+
+  test("claim() takes the member that has been ready for longest, and each once", async () => {
+    for (const id of ["m2", "m1"]) await ready(id);
+    await pools.add(fresh("m3"));
+    now += 5;
+    expect(await pools.claim(wanted)).toMatchObject({ id: "m2", state: "claimed", claimedAt: now });
+    expect(await pools.claim(wanted)).toMatchObject({ id: "m1" });
+    expect(await pools.claim(wanted)).toBeUndefined();
+  });
+
+  test("claim() takes none of another pool, version or cluster", async () => {
+    await ready("other", { pool: "tools" });
+    await ready("old", { version: "image=0" });
+    await ready("west", { cluster: "west" });
+    expect(await pools.claim({ ...wanted, cluster: "east" })).toBeUndefined();
+    expect(await pools.claim({ ...wanted, notOn: ["north", "west"] })).toBeUndefined();
+    expect(await pools.claim({ ...wanted, notOn: ["north"] })).toMatchObject({ id: "west" });
+  });
+
+  test("claim() gives 5 members to 50 who ask at once, each to one", async () => {
+    for (const id of ["a", "b", "c", "d", "e"]) await ready(id);
+    const claimed = await Promise.all(Array.from({ length: 50 }, () => pools.claim(wanted)));
+    const ids = claimed.flatMap((member) => member?.id ?? []);
+    // On PostgreSQL one that is being claimed is passed over, so somebody may get nothing: never one twice.
+    expect(ids.sort()).toEqual(["a", "b", "c", "d", "e"]);
+  });
+
+  test("move() takes a member on only from the state it is thought to be in", async () => {
+    await ready("m1");
+    expect(await pools.claim(wanted)).toBeDefined();
+    expect(await pools.move("m1", "ready", "leaving", "too many")).toBe(false);
+    expect(await pools.find("m1")).toMatchObject({ state: "claimed", reason: undefined });
+    expect(await pools.move("m1", "claimed", "failed", "does not answer")).toBe(true);
+    expect(await pools.find("m1")).toMatchObject({ state: "failed", reason: "does not answer" });
+  });
+
+  test("move() gives a claimed member back as ready since before", async () => {
+    await ready("m1");
+    const readyAt = now;
+    now += 10;
+    await pools.claim(wanted);
+    expect(await pools.move("m1", "claimed", "ready")).toBe(true);
+    expect(await pools.find("m1")).toMatchObject({ state: "ready", readyAt, claimedAt: undefined });
+  });
+
+  test("remove() deletes a record, and again does nothing", async () => {
+    await ready("m1");
+    await pools.remove("m1");
+    await pools.remove("m1");
+    expect(await pools.list()).toEqual([]);
+  });
+
+  test("addFailure() counts those in a row of one version, until clearFailures()", async () => {
+    await pools.addFailure("hello", "image=1", "no such image");
+    await pools.addFailure("hello", "image=1", "it crashes");
+    expect(await pools.failures()).toEqual([
+      { pool: "hello", version: "image=1", failedCount: 2, reason: "it crashes", failedAt: now },
+    ]);
+    await pools.addFailure("hello", "image=2", "again");
+    expect(await pools.failures()).toMatchObject([{ failedCount: 1, version: "image=2" }]);
+    await pools.clearFailures("hello");
+    expect(await pools.failures()).toEqual([]);
+  });
+
+  test("count() adds up by the hour and forgets what is older than 30 days", async () => {
+    await pools.count("hello", "hit", 1);
+    await pools.count("hello", "hit", 2);
+    await pools.count("hello", "idle-ms", 3 * 10 ** 12);
+    const hourAt = Math.floor(now / HOUR_MS) * HOUR_MS;
+    const sorted = async () => (await pools.counts()).sort((one, other) => (one.what < other.what ? -1 : 1));
+    expect(await sorted()).toEqual([
+      { pool: "hello", hourAt, what: "hit", amount: 3 },
+      { pool: "hello", hourAt, what: "idle-ms", amount: 3 * 10 ** 12 },
+    ]);
+    now += 31 * 24 * HOUR_MS;
+    await pools.count("hello", "hit", 1);
+    expect(await sorted()).toMatchObject([{ what: "hit", amount: 1 }]);
+  });
+
+  test("countByCluster() counts environments and members, and one that is both once", async () => {
+    await ready("m1");
+    await ready("m2", { cluster: "west" });
+    const names = { person: "ada", repository: "hello", hostname: "h", fromBranch: undefined, inventory: [] };
+    const allowance = { perPerson: 9, firstUid: 2_000, uidCount: 9 };
+    for (const [id, cluster] of Object.entries({ m1: "east", e1: "east", e2: "north" }))
+      await environments.add({ ...names, id, cluster, branch: id, login: id }, allowance);
+    expect(await environments.countByCluster()).toEqual(new Map(Object.entries({ east: 2, west: 1, north: 1 })));
+  });
+
+  test("update() of an environment takes it to another cluster", async () => {
+    const names = { person: "ada", repository: "hello", hostname: "h", fromBranch: undefined, inventory: [] };
+    await environments.add(
+      { ...names, id: "e1", cluster: "east", branch: "main", login: "hello-main" },
+      { perPerson: 9, firstUid: 2_000, uidCount: 9 },
+    );
+    const { fence } = await environments.begin("e1", "sleeping");
+    expect(await environments.end("e1", fence, { cluster: "west" })).toBe(true);
+    expect(await environments.find("e1")).toMatchObject({ cluster: "west" });
+  });
+});
+
+describePostgres((given) => {
+  test("claim() gives each member to one when two stores of one installation ask at once, and none to another", async () => {
+    const [here, beside, there] = await Promise.all([
+      given.open(),
+      given.open(),
+      given.open({ installation: "there" }),
+    ]);
+    for (let count = 0; count < 5; count++) {
+      await here.pools.add(fresh(`m${count}`));
+      await here.pools.move(`m${count}`, "filling", "ready");
+    }
+    expect(await there.pools.claim(wanted)).toBeUndefined();
+    expect(await there.pools.list()).toEqual([]);
+    expect(await there.pools.move("m0", "ready", "leaving")).toBe(false);
+    await there.pools.remove("m0");
+    const asked = Array.from({ length: 50 }, (_, index) => (index % 2 === 0 ? here : beside).pools.claim(wanted));
+    const ids = (await Promise.all(asked)).flatMap((member) => member?.id ?? []);
+    expect(ids.sort()).toEqual(["m0", "m1", "m2", "m3", "m4"]);
+  });
+});
