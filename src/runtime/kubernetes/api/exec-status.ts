@@ -82,7 +82,6 @@ function sentenceOf(status: Status | undefined): string | undefined {
 
 /** One line, so that nobody's text begins a line of ours. */
 function cut(text: string): string {
-   
   return text
     .replace(/[\0-\x1f\x7f]+/g, " ")
     .trim()

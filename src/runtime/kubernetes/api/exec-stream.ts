@@ -126,7 +126,8 @@ export class ExecStream extends Duplex {
       // An error is told by "close" too; what a program that has ended did not read is no error, as with a pipe's buffer.
       this.#socket.send(message, () => this.#sent(message));
     }
-    if (this.#sendingBytes < HIGH_BYTES) done();
+    // Not at once: what is written in the same turn is then gathered by `_writev` instead of sent piece by piece.
+    if (this.#sendingBytes < HIGH_BYTES) process.nextTick(done);
     else this.#resumeWriting = done;
   }
 
