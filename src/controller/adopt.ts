@@ -116,8 +116,11 @@ function noteDisk({ limits, log }: Context, entry: Entry, diskBytes: number | un
  * Records are written before anything is made and deleted after it is gone, so what has none was not made by this
  * database: only what holds no work is destroyed, and nothing at all when the database is empty, perhaps lost.
  */
-async function clearUnrecorded({ runtime, log }: Context, records: readonly EnvironmentRecord[]): Promise<void> {
-  const recorded = new Set(records.map(({ id }) => id));
+async function clearUnrecorded(
+  { runtime, log, clusters }: Context,
+  records: readonly EnvironmentRecord[],
+): Promise<void> {
+  const recorded = new Set([...records.map(({ id }) => id), ...((await clusters?.memberIds()) ?? [])]);
   for (const id of (await runtime.list()).filter((listed) => !recorded.has(listed))) {
     try {
       const isOurs = records.length > 0;

@@ -9,15 +9,17 @@
  */
 import { Fault } from "../base/fault.ts";
 import { mustWaitFor } from "../policy/definition.ts";
+import { isBaked } from "../policy/pool-version.ts";
 import type { EnvironmentSpec, Report as RuntimeReport, Source } from "../runtime/runtime.ts";
 import type { Changes, EnvironmentRecord } from "../store/environments.ts";
 import { type Definition, definitionPaths } from "../wire/definition.ts";
-import type { EnvironmentCondition, StoredDefinition } from "../wire/environment.ts";
+import type { ConditionType, EnvironmentCondition, StoredDefinition } from "../wire/environment.ts";
 import { conditionOf, withCondition } from "./conditions.ts";
 import type { Context } from "./context.ts";
 import { envOf, readDefinition, startSpecOf } from "./definition.ts";
 import { runSequence } from "./lifecycle.ts";
 import { plainLine, stepLine } from "./lines.ts";
+import { type Placed, placeKindOf } from "./placing.ts";
 import { tokenUrlOf } from "./push-credentials.ts";
 import type { Report } from "./shared-work.ts";
 
@@ -25,6 +27,8 @@ import type { Report } from "./shared-work.ts";
 export interface Live {
   readonly record: EnvironmentRecord;
   readonly definition: Definition;
+  /** Names of other services in it. */
+  readonly serviceNames: readonly string[];
   /** What its person should know at each connection, one sentence each; grows when a command fails in the background. */
   readonly warnings: string[];
   /** Ends when the commands have that sessions do not wait for. Never rejects. */
@@ -39,6 +43,8 @@ export interface BringUpRequest {
   readonly onStarted: OnStarted;
   /** The origin has to have been asked since, if the files are made. Epoch ms. */
   readonly askedSince: number;
+  /** Of an environment that was recorded just now. */
+  readonly placed?: Placed;
   readonly report: Report;
 }
 
@@ -55,19 +61,23 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
   const toStep: RuntimeReport = (step, tookMs) => report(stepLine(step, tookMs));
   const spec = specOf(context, record);
   const isNew = conditionOf(record.conditions, "CheckedOut") === undefined;
-  if (isNew) await makeFiles(context, { repository: record.repository, spec, request, toStep }, signal);
-  const found = await findDefinition(context, id);
-  const { definition, notes } = readDefinition(found, record);
+  const isMember = isNew && request.placed?.member !== undefined;
+  if (isNew && !isMember) await makeFiles(context, { repository: record.repository, spec, request, toStep }, signal);
+  const found = isMember ? request.placed?.definition : await findDefinition(context, id);
+  const { definition, notes } = readDefinition(found, record, placeKindOf(context));
   await hold.write({
     definition: found ?? null,
     power: "waking",
-    conditions: conditionsAtStart(record.conditions, context.clock.now()),
+    conditions: conditionsAtStart(record.conditions, { now: context.clock.now(), isMember, definition }),
     inventory: record.inventory.map((item) => ({ ...item, state: "present" })),
   });
-  await context.runtime.start(spec, startSpecOf(definition, envOf(context, record, definition)), toStep, signal);
+  const start = startSpecOf(definition, envOf(context, record, definition));
+  if (isMember) await context.runtime.claim?.(spec, start, toStep, signal);
+  else await context.runtime.start(spec, start, toStep, signal);
   await request.onStarted(record);
-  for (const note of [...notes, ...definition.warnings, ...context.runtime.lacks]) report(plainLine(note));
-  const live = await runToReady(context, { hold, definition, report }, signal);
+  const { warnings = [], serviceNames = [] } = await context.runtime.observe(id);
+  for (const note of [...notes, ...definition.warnings, ...warnings, ...context.runtime.lacks]) report(plainLine(note));
+  const live = await runToReady(context, { hold, definition, serviceNames, report }, signal);
   await hold.end({ power: "running" });
   return live;
 }
@@ -85,8 +95,9 @@ export async function takeUp(
   const hold = await takeHold(context, id);
   const { record } = hold;
   await onStarted(record);
-  const { definition } = readDefinition(record.definition, record);
-  const live = await runToReady(context, { hold, definition, report: () => undefined }, signal);
+  const { definition } = readDefinition(record.definition, record, placeKindOf(context));
+  const { serviceNames = [] } = await context.runtime.observe(id);
+  const live = await runToReady(context, { hold, definition, serviceNames, report: () => undefined }, signal);
   await hold.end({ power: "running" });
   return live;
 }
@@ -169,20 +180,33 @@ async function findDefinition({ runtime }: Context, id: string): Promise<StoredD
 /**
  * Its files are whole. A new start runs its own command again, and those that failed, which their person may have mended.
  */
-function conditionsAtStart(conditions: readonly EnvironmentCondition[], now: number): readonly EnvironmentCondition[] {
+function conditionsAtStart(
+  conditions: readonly EnvironmentCondition[],
+  { now, isMember, definition }: { now: number; isMember: boolean; definition: Definition },
+): readonly EnvironmentCondition[] {
   const kept = conditions.filter(({ type, status }) => status === "true" && type !== "postStartCommand");
   if (conditionOf(kept, "CheckedOut") !== undefined) return kept;
-  return withCondition(kept, { type: "CheckedOut", status: "true", message: "", at: now });
+  // Of a prepared environment the first commands have been run, or it would not have been ready.
+  const baked = isMember
+    ? definition.commands.flatMap(({ name }) => (name !== "postAttachCommand" && isBaked(name) ? [name] : []))
+    : [];
+  const types: readonly ConditionType[] = ["CheckedOut", ...baked];
+  return types.reduce<readonly EnvironmentCondition[]>(
+    (all, type) => withCondition(all, { type, status: "true", message: "", at: now }),
+    kept,
+  );
 }
 
 interface Running {
   readonly hold: Hold;
   readonly definition: Definition;
+  readonly serviceNames: readonly string[];
   readonly report: Report;
 }
 
 /** Runs the lifecycle commands, and resolves as soon as sessions need not wait any longer. */
-async function runToReady(context: Context, { hold, definition, report }: Running, signal: AbortSignal): Promise<Live> {
+async function runToReady(context: Context, running: Running, signal: AbortSignal): Promise<Live> {
+  const { hold, definition, serviceNames, report } = running;
   const { record } = hold;
   const ready = Promise.withResolvers<undefined>();
   const warnings: string[] = [];
@@ -210,7 +234,7 @@ async function runToReady(context: Context, { hold, definition, report }: Runnin
   const settled = finished.catch((error: unknown) => {
     if (!signal.aborted) context.log.error("environment.commands-broke", error, { environment: record.id });
   });
-  return { record, definition, warnings, settled };
+  return { record, definition, serviceNames, warnings, settled };
 }
 
 function specOf(context: Context, record: EnvironmentRecord): EnvironmentSpec {

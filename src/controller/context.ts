@@ -11,10 +11,13 @@ import type { Mirrors } from "../forge/mirrors.ts";
 import type { Limits, Runtime } from "../runtime/runtime.ts";
 import type { Environments as Records } from "../store/environments.ts";
 import type { AuditEvent } from "../wire/audit.ts";
+import type { Clusters } from "./placing.ts";
 
 export interface Context {
   readonly store: Records;
   readonly runtime: Runtime;
+  /** Absent where environments run on this machine. */
+  readonly clusters?: Clusters;
   readonly mirrors: Pick<Mirrors, "pathOf" | "originUrlOf" | "refresh" | "branches" | "defaultBranch">;
   readonly directory: Pick<Directory, "find" | "repository" | "usable" | "mayUse" | "mayPush">;
   /**

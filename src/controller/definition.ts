@@ -8,6 +8,7 @@
 import { Fault } from "../base/fault.ts";
 import { makeDefinition } from "../policy/definition.ts";
 import { sessionEnv } from "../policy/session-env.ts";
+import type { Place } from "../policy/unheld-properties.ts";
 import type { StartSpec } from "../runtime/runtime.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import type { Definition } from "../wire/definition.ts";
@@ -21,8 +22,9 @@ import type { Context } from "./context.ts";
 export function readDefinition(
   found: StoredDefinition | undefined,
   { id, repositoryName }: Pick<EnvironmentRecord, "id" | "repositoryName">,
+  place: Place,
 ): { readonly definition: Definition; readonly notes: readonly string[] } {
-  const facts = { repository: repositoryName, environmentId: id };
+  const facts = { repository: repositoryName, environmentId: id, place };
   if (found === undefined) return { definition: makeDefinition(undefined, facts), notes: [] };
   try {
     return { definition: makeDefinition({ source: found.path, text: found.text }, facts), notes: [] };

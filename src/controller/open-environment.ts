@@ -43,7 +43,7 @@ export interface MakeOpenOptions {
 /** Makes the handle of an environment that is live. */
 export function makeOpen(context: Context, { entry, live, bring }: MakeOpenOptions): OpenEnvironment {
   const { id, login, repository, branch, hostname } = live.record;
-  const services = new Set([hostname]);
+  const services = new Set([hostname, ...live.serviceNames]);
   return {
     id,
     login,

@@ -16,6 +16,7 @@ import type { Entries, Entry } from "./entries.ts";
 import { plainLine } from "./lines.ts";
 import { makeOpen, type OpenEnvironment } from "./open-environment.ts";
 import { startOpening } from "./opening.ts";
+import { choosePlace, type Placed, placeKindOf } from "./placing.ts";
 import type { Target } from "./resolve.ts";
 import type { Report } from "./shared-work.ts";
 
@@ -37,7 +38,7 @@ export async function openTarget(
   { person, target, report }: OpenRequest,
   signal: AbortSignal,
 ): Promise<OpenEnvironment> {
-  const record = target.record ?? (await findOrAdd(context, person, target));
+  const { record, placed } = await findOrAdd(context, { person, target, report }, signal);
   const entry = entries.of(record.id);
   if (entry.exclusive !== undefined) {
     // It may be going; whatever is there afterwards is what is wanted.
@@ -46,7 +47,10 @@ export async function openTarget(
   }
   const bring = async (until: AbortSignal): Promise<Live> => {
     while (entry.exclusive !== undefined) await unlessAborted(entry.exclusive, until);
-    return (entry.opening ?? startOpening(context, entry, target.resolvedAt)).join(report, until);
+    return (
+      entry.opening ??
+      startOpening(context, entry, { askedSince: target.resolvedAt, ...(placed === undefined ? {} : { placed }) })
+    ).join(report, until);
   };
   const live = entry.live ?? (await bring(signal).catch(unlessGone));
   if (live === undefined) {
@@ -75,12 +79,21 @@ function diskWarnings({ limits }: Context, { diskBytes = 0 }: Entry): string[] {
   return [`this environment occupies ${inGiB(diskBytes)} of disk, more than the ${inGiB(limitBytes)} it should`];
 }
 
-async function findOrAdd(context: Context, person: string, target: Target): Promise<EnvironmentRecord> {
+interface FoundOrAdded {
+  readonly record: EnvironmentRecord;
+  /** Of one that was added just now. */
+  readonly placed?: Placed;
+}
+
+async function findOrAdd(context: Context, request: OpenRequest, signal: AbortSignal): Promise<FoundOrAdded> {
   const { store, limits, audit, log } = context;
+  const { person, target } = request;
+  if (target.record !== undefined) return { record: target.record };
   const { repository, repositoryName, branch, login, fromBranch } = target;
   const known = await store.findByPlace(person, repository, branch);
-  if (known !== undefined) return known;
-  const id = makeId();
+  if (known !== undefined) return { record: known };
+  const placed = await choosePlace(context, request, signal);
+  const id = placed.member ?? makeId();
   const added = await store.add(
     {
       id,
@@ -91,16 +104,18 @@ async function findOrAdd(context: Context, person: string, target: Target): Prom
       login,
       fromBranch,
       hostname: hostnameOf(repositoryName, branch),
-      inventory: [{ type: "sandbox", id, state: "intended" }],
+      cluster: placed.cluster,
+      inventory: [{ type: placeKindOf(context), id, state: "intended" }],
     },
     limits,
   );
+  if (added.outcome !== "added" && placed.member !== undefined) await context.clusters?.giveBack(placed.member);
   if (added.outcome === "limit") throw tooMany(person, added.present);
   if (added.outcome === "added") {
     log.info("environment.added", { environment: id, person, login });
     void audit.append({ type: "environment.created", environment: id, person, repository, branch });
   }
-  return added.record;
+  return added.outcome === "added" ? { record: added.record, placed } : { record: added.record };
 }
 
 /** 16 characters of 36: the first 10, which name things of the kernel, are unique among billions. */

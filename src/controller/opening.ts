@@ -4,7 +4,7 @@
  * @module
  */
 import { Fault, faults } from "../base/fault.ts";
-import { bringUp, type Live, type OnStarted, takeUp } from "./bring-up.ts";
+import { bringUp, type BringUpRequest, type Live, type OnStarted, takeUp } from "./bring-up.ts";
 import { conditionOf } from "./conditions.ts";
 import type { Context } from "./context.ts";
 import { endCalls, type Entry } from "./entries.ts";
@@ -13,11 +13,13 @@ import { type Report, shareWork, type SharedWork } from "./shared-work.ts";
 
 /**
  * Begins to bring an environment up; nothing else may be under way with it.
- *
- * @param askedSince if its files are made, its origin has to have been asked since; epoch ms
  */
-export function startOpening(context: Context, entry: Entry, askedSince: number): SharedWork<Live> {
-  const request = { id: entry.id, askedSince, onStarted: callsOf(context, entry) };
+export function startOpening(
+  context: Context,
+  entry: Entry,
+  how: Pick<BringUpRequest, "askedSince" | "placed">,
+): SharedWork<Live> {
+  const request = { id: entry.id, ...how, onStarted: callsOf(context, entry) };
   return start(context, entry, (report, signal) => bringUp(context, { ...request, report }, signal));
 }
 

@@ -19,7 +19,7 @@ export interface Listed {
 /** Makes the row of a recorded environment, with what is held of it in memory if anything. */
 export function rowOf({ record, person }: Listed, entry: Entry | undefined, now: number): EnvironmentRow {
   const { login, repositoryName: repository, branch, power, createdAt, lastActiveAt } = record;
-  const definition = entry?.live?.definition ?? readDefinition(record.definition, record).definition;
+  const definition = entry?.live?.definition ?? readDefinition(record.definition, record, "sandbox").definition;
   const sessionCount = entry?.sessions.size ?? 0;
   const ports = new Set([...definition.slipway.ports, ...definition.forwardPorts]);
   const wasUsed = sessionCount > 0 || lastActiveAt > createdAt;

@@ -78,9 +78,9 @@ export function makePlaces(runtimes: ReadonlyMap<string, Runtime>, placeOf: Plac
     forget: (id) => known.delete(id),
     create: async (spec, report, signal) => by(spec).create(spec, report, signal),
     start: async (spec, start, report, signal) => by(spec).start(spec, start, report, signal),
-    claim: async (spec, report, signal) => {
+    claim: async (spec, start, report, signal) => {
       const runtime = by(spec);
-      if (runtime.claim !== undefined) return runtime.claim(spec, report, signal);
+      if (runtime.claim !== undefined) return runtime.claim(spec, start, report, signal);
       throw new Fault("runtime.unable", `Cannot claim "${spec.id}": ${spec.cluster} has no pools`);
     },
     readSource: async (id, path) => (await of(id)).runtime.readSource(id, path),

@@ -97,8 +97,12 @@ export interface Observed {
   readonly power: "absent" | "sleeping" | "running";
   /** Bytes of disk it occupies, when last measured. */
   readonly diskBytes?: number;
-  /** Whether its checkout is complete. */
+  /** Whether its checkout is complete, or will be by the next start. */
   readonly checkedOut: boolean;
+  /** Names of other services in it, which sessions may be forwarded to. @default none */
+  readonly serviceNames?: readonly string[];
+  /** What its definition asks for and the place does not give, one sentence each. @default none */
+  readonly warnings?: readonly string[];
 }
 
 /** Work in an environment that no forge has. Paths and subjects are cut to 20 each. */
@@ -153,9 +157,9 @@ export interface Runtime {
   list(): Promise<string[]>;
   /**
    * Makes a member of a pool, started and checked out already, the environment of `spec`: says whose it is, checks out the
-   * branch over what is there and sets the author. Talks to the member first.
+   * branch over what is there, sets the author and starts the service command. Talks to the member first.
    *
    * @throws {Fault} `environment.unstarted` when the member does not answer; nothing of a person is in it then
    */
-  claim?(spec: EnvironmentSpec, report: Report, signal: AbortSignal): Promise<void>;
+  claim?(spec: EnvironmentSpec, start: StartSpec, report: Report, signal: AbortSignal): Promise<void>;
 }

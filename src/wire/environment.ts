@@ -24,8 +24,8 @@ const Condition = z.strictObject({
 
 /** One outside object. `intended` is written before the call that makes it, `present` after. */
 const InventoryItem = z.strictObject({
-  /** `sandbox`: everything that the sandbox runtime keeps for one environment id. */
-  type: z.enum(["sandbox"]),
+  /** `sandbox`: everything on this machine for one environment id; `kubernetes`: its namespace. */
+  type: z.enum(["sandbox", "kubernetes"]),
   id: z.string(),
   state: z.enum(["intended", "present"]),
 });

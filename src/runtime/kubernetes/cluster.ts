@@ -1,0 +1,143 @@
+/**
+ * What the parts of this runtime share: the cluster, what is seen of it, and how an environment of ours is found in it.
+ *
+ * @module
+ */
+import type { Clock } from "../../base/clock.ts";
+import { Fault } from "../../base/fault.ts";
+import type { Log } from "../../base/log.ts";
+import { LABELS } from "../../policy/kubernetes/labels.ts";
+import type { ClusterSettings } from "../../wire/cluster-settings.ts";
+import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
+import type { ClusterApi, Exec, ObjectWatch } from "./api/cluster-api.ts";
+import type { Doors } from "./inside/doors.ts";
+import { judgePod, type PodState, type RunningPod } from "./judge-pod.ts";
+import { type Entrance, type Kept, KEPT_ANNOTATION, readKept } from "./kept.ts";
+
+export interface Cluster {
+  readonly api: ClusterApi;
+  readonly settings: ClusterSettings;
+  /** Tells the services that share a cluster apart. */
+  readonly installation: string;
+  /** Public key of the gateway, as a line of authorized_keys. */
+  readonly gatewayKey: string;
+  /** Ours alone. */
+  readonly namespaces: ObjectWatch;
+  readonly pods: ObjectWatch;
+  readonly doors: Doors;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** An environment as it stands in the cluster. */
+export interface Found {
+  readonly namespace: KubernetesObject;
+  readonly kept: Kept;
+}
+
+/** How long to wait for what is known of a cluster that has not answered yet. */
+const SYNC_MS = 5_000;
+
+/** Waits until what is seen can be relied on. @throws {Fault} `cluster.unreached` */
+export async function untilSeen({ namespaces, pods, settings }: Cluster, signal?: AbortSignal): Promise<void> {
+  const late = AbortSignal.timeout(SYNC_MS);
+  const both = signal === undefined ? late : AbortSignal.any([signal, late]);
+  try {
+    await Promise.all([namespaces.untilSynced(both), pods.untilSynced(both)]);
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw new Fault("cluster.unreached", `Cannot look at cluster ${settings.name}: it does not answer`, {
+      told: `the cluster ${settings.name} does not answer; try again in a minute`,
+      cause,
+    });
+  }
+}
+
+export function namespaceName({ settings }: Pick<Cluster, "settings">, id: string): string {
+  return `${settings.namespacePrefix}${id}`;
+}
+
+/** Finds an environment in what is seen; `undefined` when there is none of ours. */
+export function findEnvironment(cluster: Cluster, id: string): Found | undefined {
+  const namespace = cluster.namespaces.find(undefined, namespaceName(cluster, id));
+  if (namespace?.metadata.labels?.[LABELS.installation] !== cluster.installation) return undefined;
+  return { namespace, kept: readKept(namespace) };
+}
+
+/** @throws {Fault} `environment.gone` when there is none */
+export async function mustFind(cluster: Cluster, id: string): Promise<Found> {
+  await untilSeen(cluster);
+  const found = findEnvironment(cluster, id);
+  if (found !== undefined && !isEnding(found.namespace)) return found;
+  throw new Fault("environment.gone", `Cannot find ${id} in cluster ${cluster.settings.name}: it has no namespace`);
+}
+
+export function isEnding({ metadata }: KubernetesObject): boolean {
+  return metadata.deletionTimestamp !== undefined;
+}
+
+/** Looks for the pod to be entered: the one that is furthest, when a new one replaces an old one. */
+export function findPod(cluster: Cluster, id: string, entrance: Pick<Entrance, "labels" | "container">): PodState {
+  const namespace = namespaceName(cluster, id);
+  const wanted = Object.entries(entrance.labels);
+  const states = cluster.pods
+    .all()
+    .filter(
+      ({ metadata }) =>
+        metadata.namespace === namespace && wanted.every(([key, value]) => metadata.labels?.[key] === value),
+    )
+    .map((pod) => judgePod(pod, entrance.container));
+  const order: readonly PodState["type"][] = ["running", "failed", "coming"];
+  const best = order.flatMap((type) => states.find((state) => state.type === type) ?? [])[0];
+  return best ?? { type: "coming", step: "making the pod" };
+}
+
+/** The pod in which everything is set up, if it runs. */
+export function findReadyPod(cluster: Cluster, { kept }: Found): RunningPod | undefined {
+  if (kept.entrance === undefined) return undefined;
+  const state = findPod(cluster, kept.spec.id, kept.entrance);
+  return state.type === "running" && state.pod.uid === kept.readyPod ? state.pod : undefined;
+}
+
+/** @throws {Fault} `environment.gone` when it does not run */
+export async function mustRunIn(cluster: Cluster, id: string): Promise<{ found: Found; pod: RunningPod }> {
+  const found = await mustFind(cluster, id);
+  const pod = findReadyPod(cluster, found);
+  if (pod !== undefined) return { found, pod };
+  throw new Fault("environment.gone", `Cannot enter ${id}: it sleeps, needs running`);
+}
+
+/** How programs are started in a pod. */
+export function execIn(
+  { api }: Cluster,
+  { namespace, name, container }: RunningPod,
+  signal: AbortSignal,
+): (argv: readonly string[]) => Promise<Exec> {
+  return (argv) => api.exec({ namespace, pod: name, container, argv }, signal);
+}
+
+/** Writes what is kept of an environment that is there already, and waits until we see it ourselves. */
+export async function keepOf(cluster: Cluster, id: string, kept: Kept, signal: AbortSignal): Promise<void> {
+  const name = namespaceName(cluster, id);
+  const text = JSON.stringify(kept);
+  const ref = { of: kinds.namespace, name };
+  const written = await cluster.api.merge(ref, { metadata: { annotations: { [KEPT_ANNOTATION]: text } } }, signal);
+  if (written === undefined)
+    throw new Fault("environment.gone", `Cannot note what is kept of ${id}: its namespace is gone`);
+  await untilWritten(cluster, written, signal);
+}
+
+/** Waits until what was written is seen, so that whoever looks next does not find what was there before. */
+export async function untilWritten(
+  { namespaces }: Pick<Cluster, "namespaces">,
+  { metadata }: KubernetesObject,
+  signal: AbortSignal,
+): Promise<void> {
+  const text = metadata.annotations?.[KEPT_ANNOTATION];
+  const isSeen = (): true | undefined =>
+    namespaces.find(undefined, metadata.name)?.metadata.annotations?.[KEPT_ANNOTATION] === text || undefined;
+  const late = AbortSignal.timeout(SYNC_MS);
+  await namespaces.until(isSeen, AbortSignal.any([signal, late])).catch((error: unknown) => {
+    if (!late.aborted) throw error; // the stream is down, or somebody else wrote: what is seen will be right again
+  });
+}

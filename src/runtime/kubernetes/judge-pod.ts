@@ -1,0 +1,125 @@
+/**
+ * Says from the status of a pod whether the target container can be entered, is on its way, or will not come by itself, in
+ * words for its person.
+ *
+ * Pure. Called by `starting.ts` for each change that the watch sees, and by `make-runtime.ts` to find what runs.
+ *
+ * @module
+ */
+import { z } from "zod";
+import type { KubernetesObject } from "../../wire/kubernetes.ts";
+
+/** A pod as far as it can be entered. */
+export type PodState =
+  | { readonly type: "running"; readonly pod: RunningPod }
+  /** `step` names what it waits for; `trouble` is told when that takes long. */
+  | { readonly type: "coming"; readonly step: string; readonly trouble?: string }
+  | { readonly type: "failed"; readonly told: string }
+  | { readonly type: "ending" };
+
+export interface RunningPod {
+  readonly name: string;
+  readonly namespace: string;
+  readonly uid: string;
+  readonly ip: string | undefined;
+  readonly container: string;
+}
+
+const Waiting = z.object({ reason: z.string().default(""), message: z.string().default("") });
+const Ended = z.object({ exitCode: z.number(), reason: z.string().default(""), message: z.string().default("") });
+const ContainerState = z.object({
+  running: z.unknown().optional(),
+  waiting: Waiting.optional(),
+  terminated: Ended.optional(),
+});
+const Container = z.object({
+  name: z.string(),
+  state: ContainerState.default({}),
+  lastState: ContainerState.default({}),
+  restartCount: z.number().default(0),
+  image: z.string().default(""),
+});
+const Condition = z.object({
+  type: z.string(),
+  status: z.string(),
+  reason: z.string().default(""),
+  message: z.string().default(""),
+});
+const Status = z.object({
+  phase: z.string().default("Pending"),
+  reason: z.string().default(""),
+  message: z.string().default(""),
+  podIP: z.string().optional(),
+  conditions: z.array(Condition).default([]),
+  initContainerStatuses: z.array(Container).default([]),
+  containerStatuses: z.array(Container).default([]),
+});
+
+type ContainerStatus = z.infer<typeof Container>;
+
+/** What a container waits with for ever, until somebody changes something. */
+const HOPELESS: ReadonlyMap<string, (container: ContainerStatus, message: string) => string> = new Map([
+  ["ErrImageNeverPull", ({ image }) => `the image ${image} is not on the node, and is never pulled`],
+  ["InvalidImageName", ({ image }) => `"${image}" is no name of an image`],
+  ["CreateContainerConfigError", ({ name }, message) => `the container ${name} cannot be made: ${message}`],
+  ["CreateContainerError", ({ name }, message) => `the container ${name} cannot be made: ${message}`],
+  ["RunContainerError", ({ name }, message) => `the container ${name} cannot be started: ${message}`],
+]);
+
+/** What is tried again, and may come right. */
+const TROUBLE: ReadonlyMap<string, (container: ContainerStatus, message: string) => string> = new Map([
+  ["ErrImagePull", ({ image }, message) => `the image ${image} cannot be pulled: ${message}`],
+  ["ImagePullBackOff", ({ image }) => `the image ${image} cannot be pulled`],
+]);
+
+/** Says how far a pod is. @param container the one to be entered */
+export function judgePod(pod: KubernetesObject, container: string): PodState {
+  const { metadata } = pod;
+  if (metadata.deletionTimestamp !== undefined) return { type: "ending" };
+  const status = Status.parse(pod["status"] ?? {});
+  if (status.phase === "Failed" || status.phase === "Succeeded") {
+    const why = [status.reason, status.message].filter((text) => text !== "").join(": ");
+    return { type: "failed", told: `its pod ended${why === "" ? "" : ` (${why})`}` };
+  }
+  for (const one of [...status.initContainerStatuses, ...status.containerStatuses]) {
+    const told = judgeContainer(one, one.name === container);
+    if (told !== undefined) return told;
+  }
+  const target = status.containerStatuses.find(({ name }) => name === container);
+  if (target?.state.running !== undefined) {
+    const { name, namespace = "", uid = "" } = metadata;
+    return { type: "running", pod: { name, namespace, uid, ip: status.podIP, container } };
+  }
+  return comingOf(status);
+}
+
+/** What one container says against the pod, where it says anything. The others beside the target do not keep anybody out. */
+function judgeContainer(container: ContainerStatus, isTarget: boolean): PodState | undefined {
+  const { waiting } = container.state;
+  const last = container.state.terminated ?? container.lastState.terminated;
+  const isOurs = isTarget || container.name.startsWith("slipway-");
+  if (waiting === undefined || !isOurs) return undefined;
+  const hopeless = HOPELESS.get(waiting.reason);
+  if (hopeless !== undefined) return { type: "failed", told: hopeless(container, waiting.message) };
+  const trouble = TROUBLE.get(waiting.reason);
+  if (trouble !== undefined) {
+    return { type: "coming", step: "pulling the image", trouble: trouble(container, waiting.message) };
+  }
+  if (waiting.reason !== "CrashLoopBackOff") return undefined;
+  const how = last === undefined ? "" : ` with code ${last.exitCode}${last.message === "" ? "" : `: ${last.message}`}`;
+  return { type: "failed", told: `the container ${container.name} ended${how} as soon as it was started` };
+}
+
+function comingOf(status: z.infer<typeof Status>): PodState {
+  const scheduled = status.conditions.find(({ type }) => type === "PodScheduled");
+  if (scheduled?.status !== "True") {
+    const { message = "" } = scheduled ?? {};
+    return {
+      type: "coming",
+      step: "finding a node",
+      ...(message === "" ? {} : { trouble: `no node can take it: ${message}` }),
+    };
+  }
+  const isReady = status.initContainerStatuses.every(({ state }) => state.terminated?.exitCode === 0);
+  return { type: "coming", step: isReady ? "starting the container" : "preparing the tools" };
+}

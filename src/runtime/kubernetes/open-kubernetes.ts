@@ -1,0 +1,51 @@
+/**
+ * The `Runtime` of a Kubernetes cluster: each environment is a namespace of its own.
+ *
+ * Opened once for each cluster by `cmd/`. It needs no answer of the cluster to be opened: one that is away fails what is
+ * asked of it, and disturbs nothing else.
+ *
+ * @module
+ */
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import { makeOneAtATime } from "../../base/one-at-a-time.ts";
+import { LABELS } from "../../policy/kubernetes/labels.ts";
+import type { ClusterSettings } from "../../wire/cluster-settings.ts";
+import { kinds } from "../../wire/kubernetes.ts";
+import type { Runtime } from "../runtime.ts";
+import type { ClusterApi } from "./api/cluster-api.ts";
+import type { Cluster } from "./cluster.ts";
+import { makeDoors } from "./inside/doors.ts";
+import { makeRuntime } from "./make-runtime.ts";
+
+export interface KubernetesOptions {
+  /** Closed by whoever opened it, after the runtime. */
+  readonly api: ClusterApi;
+  readonly settings: ClusterSettings;
+  /** Tells the services that share a cluster apart: `[a-z0-9]{4,32}`. */
+  readonly installation: string;
+  /** Public key of the gateway, as a line of authorized_keys. */
+  readonly gatewayKey: string;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Opens the runtime of one cluster; `signal` ends what it keeps open. */
+export function openKubernetes(options: KubernetesOptions, signal: AbortSignal): Runtime {
+  const { api, installation, clock, log } = options;
+  const where = { labelSelector: `${LABELS.installation}=${installation}` };
+  const namespaces = api.watch(kinds.namespace, where);
+  const pods = api.watch(kinds.pod, where);
+  const doors = makeDoors({ clock, log });
+  signal.addEventListener(
+    "abort",
+    () => {
+      doors.closeAll();
+      namespaces.close();
+      pods.close();
+    },
+    { once: true },
+  );
+  const cluster: Cluster = { ...options, namespaces, pods, doors };
+  return makeRuntime(cluster, makeOneAtATime(), signal);
+}

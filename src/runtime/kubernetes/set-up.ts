@@ -1,0 +1,70 @@
+/**
+ * Sets up what is in a pod that has just started: the checkout, who commits, and the service command to keep running.
+ *
+ * Called by `starting.ts` and `claiming.ts`. Each part can be done again.
+ *
+ * @module
+ */
+import { Fault } from "../../base/fault.ts";
+import { makeCommandFile } from "../command-file.ts";
+import type { EnvironmentSpec, Report, StartSpec } from "../runtime.ts";
+import { quoteWord } from "../shell-words.ts";
+import type { Exec } from "./api/cluster-api.ts";
+import type { Cluster } from "./cluster.ts";
+import { RUN } from "./inside.ts";
+import { checkOut } from "./inside/checkout.ts";
+import { makeGitConfig } from "./inside/git-config.ts";
+import { runInside } from "./inside/run-inside.ts";
+import type { RunningPod } from "./judge-pod.ts";
+
+export interface SetUpOptions {
+  readonly spec: EnvironmentSpec;
+  readonly start: StartSpec;
+  readonly report: Report;
+  /** Whether its checkout has to be made. */
+  readonly isNew: boolean;
+  readonly exec: (argv: readonly string[]) => Promise<Exec>;
+}
+
+/** Sets it up; what it needs at each start of a pod beside what it needs once. */
+export async function setUpPod(
+  cluster: Cluster,
+  pod: RunningPod,
+  options: SetUpOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { spec, isNew, exec, report } = options;
+  cluster.doors.prepare(spec.id, pod);
+  const begun = cluster.clock.elapsed();
+  const parts = [writeFiles(options, signal)];
+  if (isNew) parts.push(checkOut(exec, spec.source, signal));
+  const results = await Promise.allSettled(parts);
+  for (const result of results) if (result.status === "rejected") throw result.reason;
+  // Only now: a service that was started before the checkout would find nothing to run.
+  await mustRun(exec, "kill -HUP 1", signal);
+  report(isNew ? `checking out ${spec.source.branch}` : "setting up", cluster.clock.elapsed() - begun);
+}
+
+/** Writes what is in memory inside, and so is gone with the pod. */
+async function writeFiles({ spec, start, exec }: SetUpOptions, signal: AbortSignal): Promise<void> {
+  const { run, runEnv, workspaceFolder } = start;
+  const files = [[`${RUN}/gitconfig`, makeGitConfig(spec)]];
+  if (run !== undefined) {
+    const env = { ...start.containerEnv, ...runEnv };
+    files.push([`${RUN}/service`, makeCommandFile({ command: { shell: run }, env, folder: workspaceFolder })]);
+  }
+  const lines = files.map(
+    ([path = "", text = ""]) => `printf %s ${quoteWord(text)} >${path}.part && mv ${path}.part ${path} || exit 1`,
+  );
+  await mustRun(exec, ["umask 077", ...lines].join("\n"), signal);
+}
+
+async function mustRun(
+  exec: (argv: readonly string[]) => Promise<Exec>,
+  text: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { exitCode, stderr } = await runInside(exec, { text, output: "out", maxBytes: 1_024 }, signal);
+  if (exitCode !== 0)
+    throw new Fault("runtime.failed", `Cannot set up a pod: a step ended with ${exitCode}, ${stderr}`);
+}

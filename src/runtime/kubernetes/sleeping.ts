@@ -1,0 +1,82 @@
+/**
+ * Ends what runs of an environment and keeps its files: `Runtime.sleep`.
+ *
+ * @module
+ */
+import { Fault } from "../../base/fault.ts";
+import { LABELS } from "../../policy/kubernetes/labels.ts";
+import { kinds, type ObjectKind } from "../../wire/kubernetes.ts";
+import type { Unsaved } from "../runtime.ts";
+import { type Cluster, findReadyPod, type Found, keepOf, namespaceName } from "./cluster.ts";
+
+/** Kubelets wait for the grace of a pod, and nodes may be away (guess). */
+const ENDED_MS = 120_000;
+
+/** What is done to each kind of workload so that it has no pods; an apply of the plan undoes it. */
+const REST: readonly { readonly of: ObjectKind; readonly patch: unknown }[] = [
+  { of: kinds.deployment, patch: { spec: { replicas: 0 } } },
+  { of: kinds.statefulSet, patch: { spec: { replicas: 0 } } },
+];
+
+/**
+ * @param look finds unsaved work while somebody can still look
+ * @throws {Fault} `runtime.unable` where files would be lost
+ */
+export async function putToSleep(
+  cluster: Cluster,
+  found: Found,
+  look: () => Promise<Unsaved>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { kept } = found;
+  const { id } = kept.spec;
+  if (cluster.settings.workspace.isEphemeral && kept.isCheckedOut === true) throw wouldLose(id);
+  const unsaved = findReadyPod(cluster, found) === undefined ? kept.unsaved : await tryLook(look);
+  const { readyPod: _readyPod, unsaved: _unsaved, ...rest } = kept;
+  await keepOf(cluster, id, { ...rest, ...(unsaved === undefined ? {} : { unsaved }) }, signal);
+  cluster.doors.close(id);
+  await endWorkloads(cluster, id, signal);
+}
+
+/** What cannot be looked at counts as work. */
+async function tryLook(look: () => Promise<Unsaved>): Promise<Unsaved> {
+  try {
+    return await look();
+  } catch {
+    const doubts = ["it was put to sleep before anybody could look for work in it"];
+    return { changedPaths: [], changedCount: 0, commits: [], commitCount: 0, doubts };
+  }
+}
+
+/** Ends all pods of an environment and resolves when none is seen any more. */
+export async function endWorkloads(cluster: Cluster, id: string, signal: AbortSignal): Promise<void> {
+  const { api, installation, pods, clock } = cluster;
+  const namespace = namespaceName(cluster, id);
+  const where = { namespace, labelSelector: `${LABELS.installation}=${installation}` };
+  for (const { of, patch } of REST) {
+    const workloads = await api.list(of, where, signal);
+    await Promise.all(workloads.map(({ metadata: { name } }) => api.merge({ of, namespace, name }, patch, signal)));
+  }
+  const mine = () => pods.all().filter(({ metadata }) => metadata.namespace === namespace);
+  await Promise.all(mine().map(({ metadata: { name } }) => api.remove({ of: kinds.pod, namespace, name }, {}, signal)));
+  const late = new AbortController();
+  const cancel = clock.after(ENDED_MS, () => late.abort());
+  try {
+    await pods.until(() => mine().length === 0 || undefined, AbortSignal.any([signal, late.signal]));
+  } catch (cause) {
+    signal.throwIfAborted();
+    const names = mine().map(({ metadata }) => metadata.name);
+    throw new Fault("environment.stuck", `Cannot end ${id}: pods ${names.join(", ")} do not go`, {
+      told: `${names.join(", ")} does not end; its node may be away`,
+      cause,
+    });
+  } finally {
+    cancel();
+  }
+}
+
+function wouldLose(id: string): Fault {
+  return new Fault("runtime.unable", `Cannot put ${id} to sleep: this cluster keeps no files of pods that are gone`, {
+    told: "environments on this cluster cannot sleep, since their files would be lost; remove it instead",
+  });
+}
