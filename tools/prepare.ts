@@ -1,14 +1,15 @@
 /**
- * Sees to it that the machine has the Debian packages that running (`--for start`) or testing (`--for test`) needs.
+ * Sees to it that the machine has the Debian packages that running (`--for start`), testing (`--for test`), a cluster for
+ * tests (`cluster`) or building the programs of one (`cluster-build`) needs.
  *
- * Called by the npm scripts before anything else of ours. As root it installs what is missing; otherwise, or with
+ * Called by the npm scripts before anything else of ours, and by `test/cluster/` when a cluster is asked for. As root it installs what is missing; otherwise, or with
  * `SLIPWAY_NO_APT=1`, it prints the one command that would. Missing packages stop a start (exit code 1); tests go on
  * and skip. It reads nothing but names: whether the machine lets us use namespaces is the runtime's to say.
  *
  * @module
  */
 import { spawnSync } from "node:child_process";
-import { accessSync, constants, globSync, mkdirSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, globSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
 
@@ -19,6 +20,8 @@ interface Need {
   /** A path, or a pattern of one. */
   readonly file?: string;
   readonly python?: string;
+  /** Others' packages bring the program as well and do not go together with this one. */
+  readonly isReplaceable?: boolean;
 }
 
 const FOR_START: readonly Need[] = [
@@ -52,7 +55,40 @@ const FOR_TEST: readonly Need[] = [
   { package: "tmux", program: "tmux" },
 ];
 
-export type Purpose = "start" | "test";
+/** What a cluster for tests runs on: `test/cluster/`. */
+const FOR_CLUSTER: readonly Need[] = [
+  { package: "busybox-static", program: "busybox" },
+  { package: "conntrack", program: "conntrack" },
+  { package: "containerd", program: "containerd", isReplaceable: true },
+  { package: "containernetworking-plugins", file: "/usr/lib/cni/ptp" },
+  { package: "dnsmasq-base", program: "dnsmasq" },
+  { package: "etcd-server", program: "etcd" },
+  { package: "ethtool", program: "ethtool" },
+  { package: "iproute2", program: "ip" },
+  { package: "ipset", program: "ipset" },
+  { package: "iptables", program: "iptables" },
+  { package: "kubernetes-client", program: "kubectl", isReplaceable: true },
+  { package: "mmdebstrap", program: "mmdebstrap" },
+  { package: "nftables", program: "nft" },
+  { package: "openssl", program: "openssl" },
+  { package: "runc", program: "runc", isReplaceable: true },
+  { package: "socat", program: "socat" },
+];
+
+/** What Debian's source of Kubernetes 1.20 is built with. A newer Go does not build it. */
+const FOR_CLUSTER_BUILD: readonly Need[] = [
+  { package: "gcc", program: "gcc" },
+  { package: "golang-1.19-go", file: "/usr/lib/go-1.19/bin/go" },
+  { package: "jq", program: "jq" },
+  { package: "libc6-dev", file: "/usr/include/stdio.h" },
+  { package: "make", program: "make" },
+  { package: "rsync", program: "rsync" },
+];
+
+/** Programs of packages that start a service of their own when they are installed. */
+const SERVICES: Readonly<Record<string, string>> = { containerd: "containerd", "etcd-server": "etcd" };
+
+export type Purpose = "start" | "test" | "cluster" | "cluster-build";
 
 /** Names the packages of `purpose`. */
 export function packagesFor(purpose: Purpose): string[] {
@@ -60,8 +96,25 @@ export function packagesFor(purpose: Purpose): string[] {
 }
 
 function needsOf(purpose: Purpose): readonly Need[] {
-  return purpose === "start" ? FOR_START : [...FOR_START, ...FOR_TEST];
+  switch (purpose) {
+    case "start":
+      return FOR_START;
+    case "test":
+      return [...FOR_START, ...FOR_TEST];
+    case "cluster":
+      return FOR_CLUSTER;
+    case "cluster-build":
+      return FOR_CLUSTER_BUILD;
+  }
 }
+
+/** What comes of it when packages are missing, and the exit code for it. */
+const OUTCOMES: Readonly<Record<Purpose, { readonly text: string; readonly exitCode: 0 | 1 }>> = {
+  start: { text: "Slipway cannot start without them.", exitCode: 1 },
+  test: { text: "EVERY TEST THAT NEEDS ONE OF THEM WILL BE SKIPPED.", exitCode: 0 },
+  cluster: { text: "The cluster cannot run without them.", exitCode: 1 },
+  "cluster-build": { text: "Kubernetes cannot be built without them.", exitCode: 1 },
+};
 
 /** What can be done about missing packages on this machine. */
 export interface Means {
@@ -88,15 +141,15 @@ function tellMissing(purpose: Purpose, missing: readonly string[], hasApt: boole
   const remedy = hasApt
     ? `  sudo apt-get install -y --no-install-recommends ${missing.join(" ")}`
     : "  Install what your system calls these Debian packages.";
-  const outcome =
-    purpose === "start" ? "Slipway cannot start without them." : "EVERY TEST THAT NEEDS ONE OF THEM WILL BE SKIPPED.";
-  const text = `slipway: this machine lacks ${missing.join(", ")}.\n${outcome} To have them:\n${remedy}\n`;
-  return { do: "tell", text, exitCode: purpose === "start" ? 1 : 0 };
+  const outcome = OUTCOMES[purpose];
+  const text = `slipway: this machine lacks ${missing.join(", ")}.\n${outcome.text} To have them:\n${remedy}\n`;
+  return { do: "tell", text, exitCode: outcome.exitCode };
 }
 
 /** Names the packages of `purpose` that this machine lacks. */
 export function missingFor(purpose: Purpose): string[] {
-  const names = packagesFor(purpose);
+  const needs = needsOf(purpose).filter((need) => need.isReplaceable !== true || !isHere(need));
+  const names = needs.map((need) => need.package);
   const asked = spawnSync("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...names], {
     encoding: "utf8",
   });
@@ -104,9 +157,7 @@ export function missingFor(purpose: Purpose): string[] {
     const installed = new Set(asked.stdout.split("\n"));
     return names.filter((name) => !installed.has(`${name} installed`));
   }
-  return needsOf(purpose)
-    .filter((need) => !isHere(need))
-    .map((need) => need.package);
+  return needs.filter((need) => !isHere(need)).map((need) => need.package);
 }
 
 function isHere(need: Need): boolean {
@@ -153,6 +204,12 @@ function keepServiceOff(): void {
   );
 }
 
+/** Keeps a package's own service from starting, which `systemctl unmask` undoes: systemd.unit(5). */
+function keepUnitOff(unit: string): void {
+  if (!existsSync("/etc/systemd/system") || existsSync(`/etc/systemd/system/${unit}.service`)) return;
+  symlinkSync("/dev/null", `/etc/systemd/system/${unit}.service`);
+}
+
 /** Installs with apt-get, refreshing its lists only if that fails. Returns apt-get's output on failure. */
 function installPackages(packages: readonly string[]): string | undefined {
   const apt = (...args: string[]) => {
@@ -162,14 +219,15 @@ function installPackages(packages: readonly string[]): string | undefined {
   const install = ["install", "-y", "--no-install-recommends", ...packages];
   if (packages.includes("openssh-server")) keepServiceOff();
   if (packages.includes("postgresql")) keepClusterOff();
+  for (const [name, unit] of Object.entries(SERVICES)) if (packages.includes(name)) keepUnitOff(unit);
   if (apt(...install).status === 0) return undefined;
   const updated = apt("update");
   const second = apt(...install);
   return second.status === 0 ? undefined : [updated, second].map((run) => run.stdout + run.stderr).join("");
 }
 
-/** Returns the exit code. */
-function prepare(purpose: Purpose): number {
+/** Has what `purpose` needs installed, or says what is missing. Returns the exit code. */
+export function prepare(purpose: Purpose): number {
   const hasApt = hasProgram("apt-get");
   const means = { isRoot: process.getuid?.() === 0, hasApt, mayNotInstall: process.env["SLIPWAY_NO_APT"] === "1" };
   const plan = planOf(purpose, missingFor(purpose), means);

@@ -8,14 +8,15 @@
  * @module
  */
 import { mkdirSync, rmSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { prepare } from "../../tools/prepare.ts";
 import { mustRun } from "../harness/program.ts";
 import { until } from "../harness/wait.ts";
 import { Api, type Thing } from "./api.ts";
 import { makeCertificates } from "./certificates.ts";
 import { COMPONENTS, wordsOf, writeConfig, type Component } from "./components.ts";
 import { groupsLeft, makeGroups, removeGroups } from "./control-groups.ts";
-import { ensureKubernetes } from "./kubernetes-programs.ts";
+import { cacheFolder, ensureKubernetes } from "./kubernetes-programs.ts";
 import type { Layout } from "./layout.ts";
 import { claimNumber, connectHost, holdNamespaces, inside, removeCable } from "./namespaces.ts";
 import { makeOwnImages } from "./own-images.ts";
@@ -33,18 +34,22 @@ export interface ClusterOptions {
   readonly onStep?: (text: string) => void;
 }
 
-/** A cluster that runs. Its scope takes it down, unless it was asked to stay. */
-export interface TestCluster extends AsyncDisposable {
-  readonly layout: Layout;
+/** What any cluster can do, also one that is not ours. */
+export interface Cluster {
   /** File with the rights of `cluster-admin`. */
   readonly kubeconfig: string;
-  readonly api: Api;
   /** Runs kubectl and returns what it printed. @throws {Error} when it fails */
   kubectl(...args: readonly string[]): Promise<string>;
   /** The same with text for its standard input. */
   kubectlWith(input: string, ...args: readonly string[]): Promise<string>;
   /** Puts the images of an archive on the node. */
   importImage(archive: string): Promise<void>;
+}
+
+/** A cluster of our own that runs. Its scope takes it down, unless it was asked to stay. */
+export interface TestCluster extends Cluster, AsyncDisposable {
+  readonly layout: Layout;
+  readonly api: Api;
   /** Ends a component at once, or with another signal (SIGSTOP and SIGCONT do not end it), and waits for its end. */
   kill(component: Component, signal?: NodeJS.Signals): Promise<void>;
   /** Starts a component that does not run. */
@@ -68,11 +73,13 @@ export async function openCluster(options: ClusterOptions): Promise<TestCluster>
   const found = findCluster(options.name, options.clusters);
   if (found !== undefined) return withScope(found, options);
   const tell = options.onStep ?? (() => {});
+  if (process.getuid?.() !== 0) throw new Error("Cannot make a cluster: needs root");
+  if (prepare("cluster") !== 0) throw new Error("Cannot make a cluster: packages are missing");
   const binaries = await ensureKubernetes(tell);
-  const images = await makeOwnImages(dirname(binaries));
+  const images = await makeOwnImages(cacheFolder());
   await takeDown(options.name, options.clusters); // what one that crashed has left
   const layout = await claimNumber(options.name, options.clusters);
-  const cluster = new Cluster(layout, { name: options.name, number: layout.number, groups: [], binaries, components: {} });
+  const cluster = new OwnCluster(layout, { name: options.name, number: layout.number, groups: [], binaries, components: {} });
   try {
     tell(`cluster ${layout.name}: starting on ${layout.server}`);
     await cluster.bringUp(images);
@@ -87,13 +94,13 @@ export async function openCluster(options: ClusterOptions): Promise<TestCluster>
 export function findCluster(name: string, clusters?: string): TestCluster | undefined {
   const known = readState(name, clusters);
   if (known?.state.holder === undefined || !isAlive(known.state.holder)) return undefined;
-  return new Cluster(known.layout, known.state);
+  return new OwnCluster(known.layout, known.state);
 }
 
 /** Takes down the cluster of this name, or what is left of it. */
 export async function takeDown(name: string, clusters?: string): Promise<void> {
   const known = readState(name, clusters);
-  if (known !== undefined) await new Cluster(known.layout, known.state).down();
+  if (known !== undefined) await new OwnCluster(known.layout, known.state).down();
 }
 
 function withScope(cluster: TestCluster, { keep = false }: ClusterOptions): TestCluster {
@@ -101,7 +108,7 @@ function withScope(cluster: TestCluster, { keep = false }: ClusterOptions): Test
   return cluster;
 }
 
-class Cluster implements TestCluster {
+class OwnCluster implements TestCluster {
   readonly layout: Layout;
   readonly kubeconfig: string;
   #state: State;
