@@ -10,7 +10,8 @@ import { join } from "node:path";
 
 import { Fault } from "../../base/fault.ts";
 import type { EnvironmentSpec, Report } from "../runtime.ts";
-import { FILL, openMirror, readMirrorRefs, writeRepository } from "./checkout.ts";
+import { readMirrorRefs } from "../repository-files.ts";
+import { FILL, openMirror, writeRepository } from "./checkout.ts";
 import { makeCommandFile } from "../command-file.ts";
 import { makeEtcFiles } from "./etc-files.ts";
 import type { Host } from "./host.ts";
@@ -18,7 +19,7 @@ import { clearKeyrings } from "./keyrings.ts";
 import { WORKSPACE } from "./layout.ts";
 import type { Place } from "./layout.ts";
 import { runInPassing } from "./passing.ts";
-import { mustRun, runProgram } from "./program.ts";
+import { mustRun, runProgram } from "../program.ts";
 import { giveTree, makeSkeleton, writeEtc } from "./skeleton.ts";
 import { readEtcFacts } from "./starting.ts";
 import { readSpec, writeSpec } from "./stored.ts";

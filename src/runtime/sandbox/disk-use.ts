@@ -5,7 +5,7 @@
  * @module
  */
 import type { Clock } from "../../base/clock.ts";
-import { runProgram } from "./program.ts";
+import { runProgram } from "../program.ts";
 
 /** How old a figure may be before it is counted again; guess. */
 const STALE_MS = 60_000;

@@ -20,7 +20,7 @@ import { INSIDE } from "./layout.ts";
 import { dropWords, enterToldWords } from "./privileges.ts";
 import { isAlive } from "./processes.ts";
 import type { ProcessName } from "./processes.ts";
-import { collect, MACHINE_ENV } from "./program.ts";
+import { collect, MACHINE_ENV } from "../program.ts";
 import type { Running } from "./stored.ts";
 
 /** One that has not been told which namespaces to enter. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { quoteGit } from "../repository-files.ts";
 import { INSIDE } from "./layout.ts";
 
 export interface EtcFacts {
@@ -99,11 +100,6 @@ function makeCredentialConfig(host: string | undefined): string {
   if (host === undefined) return "";
   // Without the path one repository's credential would be taken for every other's of that host.
   return `[credential ${quoteGit(`https://${host}`)}]\n\thelper = ${INSIDE}/git-credential\n\tuseHttpPath = true\n`;
-}
-
-/** git-config(1), "Syntax": between double quotes, `\\`, `\"` and `\n` stand for themselves. */
-export function quoteGit(value: string): string {
-  return `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n").replaceAll("\0", "")}"`;
 }
 
 /**

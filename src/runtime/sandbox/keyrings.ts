@@ -8,7 +8,7 @@
  */
 import { findProgram } from "./machine.ts";
 import type { Identity } from "./privileges.ts";
-import { runProgram } from "./program.ts";
+import { runProgram } from "../program.ts";
 
 /** A keyring that its owner has closed to itself cannot be cleared, but made to vanish: keyctl_invalidate(3). */
 const CLEAR = "for ring in @us @u; do keyctl clear $ring || keyctl invalidate $ring; done";

@@ -19,7 +19,7 @@ import { readStatLine, sendSignal } from "./processes.ts";
 import type { ProcessName } from "./processes.ts";
 import { unshareWords } from "./privileges.ts";
 import type { Identity } from "./privileges.ts";
-import { MACHINE_ENV } from "./program.ts";
+import { MACHINE_ENV } from "../program.ts";
 import { writeState } from "./stored.ts";
 
 export interface LaunchOptions {

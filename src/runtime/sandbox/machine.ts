@@ -21,7 +21,7 @@ import { Fault } from "../../base/fault.ts";
 import { isMountablePath } from "./mount-table.ts";
 import type { MountFacts } from "./mount-table.ts";
 import type { Identity } from "./privileges.ts";
-import { MACHINE_ENV, runProgram } from "./program.ts";
+import { MACHINE_ENV, runProgram } from "../program.ts";
 
 export interface MachineOptions {
   readonly stateDir: string;

@@ -25,7 +25,7 @@ import { appendLog, readLogEnd } from "./log-file.ts";
 import { makeOneAtATime } from "../../base/one-at-a-time.ts";
 import { runInPassing, runInRunning } from "./passing.ts";
 import { isAlive, readProcesses } from "./processes.ts";
-import type { ProgramEnd } from "./program.ts";
+import type { ProgramEnd } from "../program.ts";
 import { makeShared } from "./shared.ts";
 import { writeAuthorizedKey } from "./skeleton.ts";
 import { readSourceFile } from "./source-file.ts";

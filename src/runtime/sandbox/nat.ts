@@ -14,7 +14,7 @@ import type { Log } from "../../base/log.ts";
 import { findNameservers } from "./etc-files.ts";
 import { findProgram, readText } from "./machine.ts";
 import type { Network } from "./network.ts";
-import { mustRun, runProgram } from "./program.ts";
+import { mustRun, runProgram } from "../program.ts";
 
 /**
  * Addresses between this machine and its environments: RFC 2544 sets them aside for benchmarks, so no network has them.

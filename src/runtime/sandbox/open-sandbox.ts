@@ -22,7 +22,7 @@ import { makeRuntime } from "./make-runtime.ts";
 import { openNetwork } from "./open-network.ts";
 import type { NetworkChoice } from "./open-network.ts";
 import { readBootId } from "./processes.ts";
-import { runProgram } from "./program.ts";
+import { runProgram } from "../program.ts";
 
 export interface SandboxOptions {
   /** Absolute path of the service's own folder; environments are in `environments/<id>/` below it. */

@@ -20,8 +20,8 @@ import type { Place } from "./layout.ts";
 import { prepareMounts } from "./prepare.ts";
 import { dropWords, enterWords } from "./privileges.ts";
 import { sendSignal } from "./processes.ts";
-import { asError, collect, MACHINE_ENV } from "./program.ts";
-import type { ProgramEnd } from "./program.ts";
+import { asError, collect, MACHINE_ENV } from "../program.ts";
+import type { ProgramEnd } from "../program.ts";
 import { writePrivate } from "./skeleton.ts";
 import { removeState } from "./stored.ts";
 

@@ -20,7 +20,7 @@ import type { Place } from "./layout.ts";
 import { listNames, readText } from "./machine.ts";
 import { prepareMounts } from "./prepare.ts";
 import { becomeWords, holderWords } from "./privileges.ts";
-import { mustRun } from "./program.ts";
+import { mustRun } from "../program.ts";
 import { checkUserName, linkWorkspace, makeSkeleton, writeEtc, writePrivate } from "./skeleton.ts";
 import { stopAll } from "./stopping.ts";
 import { writeState } from "./stored.ts";

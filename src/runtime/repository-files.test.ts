@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { isBranchName } from "./checkout.ts";
+import { isBranchName } from "./repository-files.ts";
 
 test("isBranchName() takes no name that git refuses", () => {
   const odd = fc.constantFrom(

@@ -9,7 +9,7 @@
 import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 
-import { Fault } from "../../base/fault.ts";
+import { Fault } from "../base/fault.ts";
 
 /** Variables of every program we start on the machine's side. */
 export const MACHINE_ENV = {
