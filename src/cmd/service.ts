@@ -10,10 +10,11 @@ import { dirname } from "node:path";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
 import { untilFirst } from "../base/until-first.ts";
+import type { Context } from "../controller/context.ts";
 import { makeEnvironments, type Environments } from "../controller/environments.ts";
 import type { ForgeHealth } from "../forge/access/access.ts";
 import { type Directory, openDirectory } from "../forge/directory.ts";
-import { openMirrors } from "../forge/mirrors.ts";
+import { type Mirrors, openMirrors } from "../forge/mirrors.ts";
 import { openAudit, type AuditLog } from "../gateway/audit/audit-log.ts";
 import { openHttp } from "../gateway/http.ts";
 import { openListener, type Listener } from "../gateway/listener.ts";
@@ -31,6 +32,7 @@ import { gitEnvOf } from "./process.ts";
 import { readSecrets, type Secrets } from "./secrets.ts";
 import type { ReadSettings } from "./settings-file.ts";
 import { openAccessServices } from "./access-services.ts";
+import { type OpenClusters, openClusters } from "./clusters.ts";
 import { type Forges, openForges } from "./forges.ts";
 import { ensureInstallationId, type StateFolder } from "./state-folder.ts";
 
@@ -152,9 +154,9 @@ async function openEnvironments(
     env: gitEnvOf(options.env),
   });
   parts.defer(() => mirrors.close());
-  const runtime = await openSandbox(sandboxOptions(options, gatewayKey), signal);
+  const places = await openPlaces(options, { parts, store, directory, mirrors, gatewayKey }, signal);
   const environments = makeEnvironments({
-    ...{ store: store.environments, runtime, mirrors, directory, audit, clock, log },
+    ...{ store: store.environments, ...places, mirrors, directory, audit, clock, log },
     pushCredential: async (id, until) => {
       const repository = directory.repository(id);
       return repository === undefined ? undefined : forges?.pushCredential(repository, until);
@@ -168,7 +170,34 @@ async function openEnvironments(
   });
   parts.defer(() => environments.close());
   await environments.adopt();
-  return { environments, lacks: runtime.lacks };
+  return { environments, lacks: places.runtime.lacks };
+}
+
+/** Opens what environments run on: the clusters of the settings, or this machine where there are none. */
+async function openPlaces(
+  options: ServiceOptions,
+  {
+    parts,
+    gatewayKey,
+    ...given
+  }: Pick<EnvironmentsParts, "parts" | "store" | "directory" | "gatewayKey"> & { mirrors: Mirrors },
+  signal: AbortSignal,
+): Promise<Pick<Context, "runtime" | "clusters">> {
+  const { clock, log, env } = options;
+  const { settings, path: settingsPath } = options.settings;
+  if (settings.clusters.length === 0)
+    return { runtime: await openSandbox(sandboxOptions(options, gatewayKey), signal) };
+  const { runtime, clusters } = parts.use(
+    await openClusters(
+      {
+        ...{ ...given, settings, settingsPath, clock, log, env },
+        installation: ensureInstallationId(options.state),
+        gatewayKey: lineOf(gatewayKey, "slipway-gateway"),
+      },
+      settings.limits.environment,
+    ),
+  );
+  return { runtime, clusters };
 }
 
 interface GatewayParts {

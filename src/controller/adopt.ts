@@ -120,9 +120,10 @@ async function clearUnrecorded(
   { runtime, log, clusters }: Context,
   records: readonly EnvironmentRecord[],
 ): Promise<void> {
-  const recorded = new Set([...records.map(({ id }) => id), ...((await clusters?.memberIds()) ?? [])]);
+  const recorded = new Set(records.map(({ id }) => id));
   for (const id of (await runtime.list()).filter((listed) => !recorded.has(listed))) {
     try {
+      if ((await clusters?.pools.owns(id)) === true) continue;
       const isOurs = records.length > 0;
       const { checkedOut } = await runtime.observe(id);
       if (isOurs && !(checkedOut && holdsWork(await runtime.unsaved(id)))) {

@@ -237,7 +237,8 @@ async function runToReady(context: Context, running: Running, signal: AbortSigna
   return { record, definition, serviceNames, warnings, settled };
 }
 
-function specOf(context: Context, record: EnvironmentRecord): EnvironmentSpec {
+/** What a runtime is told of a recorded environment. */
+export function specOf(context: Context, record: EnvironmentRecord): EnvironmentSpec {
   const { directory, mirrors, limits } = context;
   const { id, hostname, uid, repository, repositoryName, branch, fromBranch } = record;
   const person = directory.find(record.person);

@@ -71,6 +71,9 @@ describe("enter()", () => {
       },
       author: { name: "Full ada", email: "ada@example.com" },
       limits: { diskBytes: 5_000 },
+      cluster: "local",
+      generation: 1,
+      owner: { person: "ada", login: "hello-main" },
     });
     expect(world.audited).toEqual([
       { type: "environment.created", environment: environment.id, person: "ada", repository: "hello", branch: "main" },

@@ -18,6 +18,7 @@ import { adoptAll, watchAll } from "./adopt.ts";
 import type { Context } from "./context.ts";
 import { halt, makeEntries } from "./entries.ts";
 import { plainLine } from "./lines.ts";
+import { migrateEnvironment } from "./migrate.ts";
 import { type NewRequest, planBranch } from "./new-branch.ts";
 import type { OpenEnvironment } from "./open-environment.ts";
 import { openTarget } from "./open-target.ts";
@@ -64,6 +65,12 @@ export interface Environments {
   /** Ends every process of it and cuts its sessions; files stay, and the next who enters wakes it. */
   sleep(ref: EnvironmentRef, options: { readonly by: string }): Promise<void>;
   readLog(ref: EnvironmentRef): Promise<string>;
+  /** Moves it to another cluster with its files. @returns how long nobody could be in it, in milliseconds */
+  migrate(
+    ref: EnvironmentRef,
+    options: { readonly to: string; readonly by: string; readonly report: Report },
+    signal: AbortSignal,
+  ): Promise<number>;
   /** Takes over what an earlier service left, and begins to watch. Called once, before anything else. */
   adopt(): Promise<void>;
   /** Shows a line at the terminals of everybody who is connected. Never rejects. */
@@ -113,6 +120,8 @@ export function makeEnvironments(context: Context): Environments {
       await sleepEnvironment(context, entries, { record, told: `${record.login} was put to sleep by ${by}` });
     },
     readLog: async (ref) => runtime.readLog((await findOwn(context, ref)).id, LOG_BYTES),
+    migrate: async (ref, options, signal) =>
+      migrateEnvironment(context, entries, { record: await findOwn(context, ref), ...options }, signal),
     adopt: async () => {
       await adoptAll(context, entries);
       watching = watchAll(context, entries, closing.signal);

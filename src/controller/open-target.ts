@@ -109,7 +109,8 @@ async function findOrAdd(context: Context, request: OpenRequest, signal: AbortSi
     },
     limits,
   );
-  if (added.outcome !== "added" && placed.member !== undefined) await context.clusters?.giveBack(placed.member);
+  if (added.outcome !== "added" && placed.member !== undefined)
+    await context.clusters?.pools.giveUp(placed.member, "nobody could be put into it");
   if (added.outcome === "limit") throw tooMany(person, added.present);
   if (added.outcome === "added") {
     log.info("environment.added", { environment: id, person, login });

@@ -9,11 +9,14 @@
 import { Fault } from "../base/fault.ts";
 import { place, type PlacementCluster } from "../policy/placement.ts";
 import type { Place as PlaceKind } from "../policy/unheld-properties.ts";
-import { type Definition, definitionPaths } from "../wire/definition.ts";
+import { partsOf, versionOf } from "../policy/pool-version.ts";
+import { definitionPaths } from "../wire/definition.ts";
+import type { Runtime } from "../runtime/runtime.ts";
 import type { StoredDefinition } from "../wire/environment.ts";
 import type { Context } from "./context.ts";
 import { readDefinition } from "./definition.ts";
-import { stepLine } from "./lines.ts";
+import { plainLine, stepLine } from "./lines.ts";
+import type { Pools } from "./pools/ports.ts";
 import type { Target } from "./resolve.ts";
 import type { Report } from "./shared-work.ts";
 
@@ -23,19 +26,11 @@ export interface Clusters {
   list(): Promise<readonly PlacementCluster[]>;
   /** Text of a file of a repository's mirror, `undefined` when there is none. */
   readFile(mirrorPath: string, branch: string, path: string): Promise<string | undefined>;
-  /** Hands over a prepared environment that fits, or says why it is made anew. */
-  claim(wanted: ClaimWanted): Promise<{ readonly id: string } | { readonly coldBecause: string }>;
-  /** Takes a prepared environment back that nobody was put into. */
-  giveBack(id: string): Promise<void>;
-  /** Members of pools, which have no records of environments. */
-  memberIds(): Promise<ReadonlySet<string>>;
-}
-
-export interface ClaimWanted {
-  /** Name of the repository. */
-  readonly repository: string;
-  readonly cluster: string;
-  readonly definition: Definition;
+  readonly pools: Pick<Pools, "claim" | "giveUp" | "owns">;
+  /** The runtime of one. @throws {Fault} `runtime.unable` when the settings have none of that name */
+  at(cluster: string): Runtime;
+  /** Has to be called when a record names another cluster than before. */
+  forget(id: string): void;
 }
 
 /** Where one new environment goes. */
@@ -70,7 +65,7 @@ export async function choosePlace(
   const { clock, mirrors, store } = context;
   const begunAt = clock.elapsed();
   await mirrors.refresh(target.repository, clock.now() - target.resolvedAt, signal);
-  const found = await findInMirror(context, clusters, target);
+  const found = await findInMirror(clusters, mirrors.pathOf(target.repository), target.fromBranch ?? target.branch);
   const facts = { id: "", repositoryName: target.repositoryName };
   const { definition } = readDefinition(found, facts, placeKindOf(context));
   report(stepLine(`reading what ${target.repositoryName} is`, clock.elapsed() - begunAt));
@@ -86,22 +81,24 @@ export async function choosePlace(
     throw new Fault(code, `Cannot place an environment of ${target.repositoryName}: ${told}`, { told });
   }
   const { cluster } = chosen;
-  const claimed = await clusters.claim({ repository: target.repositoryName, cluster, definition });
-  if ("coldBecause" in claimed) report(`made anew: ${claimed.coldBecause}`);
+  const version = versionOf(partsOf(definition));
+  const claimed = await clusters.pools.claim({ repository: target.repositoryName, version, cluster }, signal);
+  if (claimed.type === "cold") report(plainLine(`made anew: ${claimed.because}`));
   return {
     cluster,
     ...(found === undefined ? {} : { definition: found }),
-    ...("id" in claimed ? { member: claimed.id } : {}),
+    ...(claimed.type === "warm" ? { member: claimed.id } : {}),
   };
 }
 
-async function findInMirror(
-  { mirrors }: Context,
-  clusters: Clusters,
-  { repository, branch, fromBranch = branch }: Target,
+/** Finds the definition that a branch of a mirror has. */
+export async function findInMirror(
+  { readFile }: Pick<Clusters, "readFile">,
+  mirrorPath: string,
+  branch: string,
 ): Promise<StoredDefinition | undefined> {
   for (const path of definitionPaths) {
-    const text = await clusters.readFile(mirrors.pathOf(repository), fromBranch, path);
+    const text = await readFile(mirrorPath, branch, path);
     if (text !== undefined) return { path, text };
   }
   return undefined;

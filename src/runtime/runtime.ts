@@ -7,7 +7,7 @@
  *
  * @module
  */
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import type { Command, ContainerSpec } from "../wire/definition.ts";
 
 export type { Command } from "../wire/definition.ts";
@@ -155,6 +155,10 @@ export interface Runtime {
   destroy(id: string): Promise<void>;
   /** Ids of all that exists here, running or not, half made included. */
   list(): Promise<string[]>;
+  /** Everything that its person has in it, checkout and home, as a stream for `unpack`; it runs. Ends with an error when not whole. */
+  pack?(id: string, signal: AbortSignal): Promise<Readable>;
+  /** Puts that in the place of what a running environment has. @throws when it did not all arrive */
+  unpack?(id: string, files: Readable, signal: AbortSignal): Promise<void>;
   /**
    * Makes a member of a pool, started and checked out already, the environment of `spec`: says whose it is, checks out the
    * branch over what is there, sets the author and starts the service command. Talks to the member first.

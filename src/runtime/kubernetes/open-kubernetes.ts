@@ -14,8 +14,9 @@ import type { ClusterSettings } from "../../wire/cluster-settings.ts";
 import { kinds } from "../../wire/kubernetes.ts";
 import type { Runtime } from "../runtime.ts";
 import type { ClusterApi } from "./api/cluster-api.ts";
-import type { Cluster } from "./cluster.ts";
+import { type Cluster, execIn, mustRunIn, untilSeen } from "./cluster.ts";
 import { makeDoors } from "./inside/doors.ts";
+import { runInside } from "./inside/run-inside.ts";
 import { makeRuntime } from "./make-runtime.ts";
 
 export interface KubernetesOptions {
@@ -30,8 +31,19 @@ export interface KubernetesOptions {
   readonly log: Log;
 }
 
+/** A runtime that can be away. */
+export interface KubernetesRuntime extends Runtime {
+  /** Whether the cluster answers. Waits a little for one that has not been heard of yet. */
+  isUp(): Promise<boolean>;
+  /** Talks to what runs in an environment. @throws when it does not answer as it should */
+  verify(id: string, signal: AbortSignal): Promise<void>;
+}
+
+/** Something alive answers in this time (guess: ten times what is usual). */
+const ANSWER_MS = 2_000;
+
 /** Opens the runtime of one cluster; `signal` ends what it keeps open. */
-export function openKubernetes(options: KubernetesOptions, signal: AbortSignal): Runtime {
+export function openKubernetes(options: KubernetesOptions, signal: AbortSignal): KubernetesRuntime {
   const { api, installation, clock, log } = options;
   const where = { labelSelector: `${LABELS.installation}=${installation}` };
   const namespaces = api.watch(kinds.namespace, where);
@@ -47,5 +59,16 @@ export function openKubernetes(options: KubernetesOptions, signal: AbortSignal):
     { once: true },
   );
   const cluster: Cluster = { ...options, namespaces, pods, doors };
-  return makeRuntime(cluster, makeOneAtATime(), signal);
+  return {
+    ...makeRuntime(cluster, makeOneAtATime(), signal),
+    isUp: async () => {
+      await untilSeen(cluster).catch(() => undefined);
+      return namespaces.isConnected && pods.isConnected;
+    },
+    verify: async (id, asked) => {
+      const { pod } = await mustRunIn(cluster, id);
+      const late = AbortSignal.any([asked, signal, AbortSignal.timeout(ANSWER_MS)]);
+      await runInside(execIn(cluster, pod, late), { text: ":", output: "out", maxBytes: 0 }, late);
+    },
+  };
 }

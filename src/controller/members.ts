@@ -1,0 +1,85 @@
+/**
+ * What the members of a pool are made from: what the default branch of its repository says its environments are, with
+ * nobody's name in it.
+ *
+ * @module
+ */
+import { Fault } from "../base/fault.ts";
+import { hostnameOf } from "../policy/login.ts";
+import { isBaked, partsOf, versionOf } from "../policy/pool-version.ts";
+import type { Source } from "../runtime/runtime.ts";
+import type { PoolSettings } from "../wire/cluster-settings.ts";
+import type { Definition } from "../wire/definition.ts";
+import type { StoredDefinition } from "../wire/environment.ts";
+import type { Repository } from "../wire/repository.ts";
+import type { Context } from "./context.ts";
+import { readDefinition, startSpecOf } from "./definition.ts";
+import { type Clusters, findInMirror } from "./placing.ts";
+import type { MemberSpec } from "./pools/ports.ts";
+
+export interface MembersOptions extends Pick<Context, "mirrors" | "directory" | "runtime" | "limits"> {
+  readonly readFile: Clusters["readFile"];
+  /** Finds a repository by the name that settings have for it. */
+  repositoryNamed(name: string): Repository | undefined;
+  /** What one environment of a definition asks for while it waits. */
+  requestsOf(definition: Definition, cluster: string | undefined): MemberSpec["requests"];
+}
+
+/** Who the commits of a member would be by, if it made any. */
+const AUTHOR = { name: "Slipway", email: "slipway@localhost" };
+
+/** @throws {Fault} `repository.unreached` or `definition.invalid` */
+export async function describeMember(
+  options: MembersOptions,
+  pool: PoolSettings,
+  signal: AbortSignal,
+): Promise<MemberSpec> {
+  const { mirrors, limits, readFile } = options;
+  const repository = options.repositoryNamed(pool.repository);
+  if (repository === undefined)
+    throw new Fault(
+      "repository.unreached",
+      `Cannot make members of pool "${pool.name}": no repository ${pool.repository}`,
+    );
+  await mirrors.refresh(repository.id, 60_000, signal);
+  const branch = await mirrors.defaultBranch(repository.id);
+  if (branch === undefined)
+    throw new Fault("repository.unreached", `Cannot make members of pool "${pool.name}": its repository has no branch`);
+  const mirrorPath = mirrors.pathOf(repository.id);
+  const definition = read(await findInMirror({ readFile }, mirrorPath, branch), repository);
+  const { image } = definition.container;
+  const source: Source = {
+    repository: repository.name,
+    mirrorPath,
+    originUrl: repository.pushUrl ?? mirrors.originUrlOf(repository.id),
+    branch,
+  };
+  return {
+    version: versionOf(partsOf(definition)),
+    requests: options.requestsOf(definition, pool.cluster),
+    ...(image === undefined ? {} : { image }),
+    make: (id, cluster) => ({
+      spec: {
+        ...{ id, cluster, source, author: AUTHOR },
+        hostname: hostnameOf(repository.name, branch),
+        // Of no use where there are containers, which have numbers of their own.
+        uid: 0,
+        limits: limits.environment,
+        generation: 0,
+        owner: { pool: pool.name },
+      },
+      start: withoutService(startSpecOf(definition, {})),
+      bake: definition.commands.filter(({ name }) => isBaked(name)),
+      env: { ...definition.containerEnv },
+    }),
+  };
+}
+
+/** The service command is started when there is somebody to start it for. */
+function withoutService({ run: _run, ...start }: ReturnType<typeof startSpecOf>): ReturnType<typeof startSpecOf> {
+  return start;
+}
+
+function read(found: StoredDefinition | undefined, repository: Repository): Definition {
+  return readDefinition(found, { id: "", repositoryName: repository.name }, "kubernetes").definition;
+}
