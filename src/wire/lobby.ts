@@ -17,6 +17,8 @@ export const EnvironmentRow = z.strictObject({
   lastActiveAt: z.iso.datetime(),
   diskBytes: z.int().optional(),
   ports: z.array(z.int()),
+  /** Absent where everything is on one machine. */
+  cluster: z.string().optional(),
 });
 
 export const SessionRow = z.strictObject({
@@ -52,6 +54,59 @@ export const WhoRow = z.strictObject({
     .optional(),
 });
 
+/** A pool as `pool ls` lists it. */
+export const PoolRow = z.strictObject({
+  name: z.string(),
+  repository: z.string(),
+  /** Absent where members may be on any. */
+  cluster: z.string().optional(),
+  /** Members to be ready now, by size and schedule. */
+  wanted: z.int(),
+  ready: z.int(),
+  filling: z.int(),
+  failed: z.int(),
+  /** Of claims in the last 24 hours, how many got a member: 0 to 1. Absent when there were none. */
+  hitRatio: z.number().optional(),
+  pausedBecause: z.string().optional(),
+});
+
+const ClaimCounts = z.strictObject({ hits: z.int(), misses: z.int(), hitRatio: z.number().optional() });
+
+/** A pool as `pool explain` tells of it. */
+export const PoolExplanation = z.strictObject({
+  ...PoolRow.shape,
+  /** Short for `madeFrom`; absent while nobody can say what members are made from. */
+  version: z.string().optional(),
+  madeFrom: z.string().optional(),
+  image: z.string().optional(),
+  /** Why nothing is made though something is missing. */
+  waitingBecause: z.string().optional(),
+  pausedUntil: z.iso.datetime().optional(),
+  /** Kept to be looked at. */
+  failedMember: z.strictObject({ id: z.string(), cluster: z.string(), reason: z.string() }).optional(),
+  /** Since the service began. */
+  sinceStart: ClaimCounts,
+  lastDay: ClaimCounts,
+  /** Of the last 24 hours, by why. */
+  missesBecause: z.record(z.string(), z.int()),
+  /** Half of the members took no longer to be made, in milliseconds. */
+  refillP50Ms: z.int().optional(),
+  /** What waiting members cost in the last 30 days, and cost now, at OpenCost's default rates. */
+  idleUsd: z.number(),
+  idleUsdPerHour: z.number(),
+  members: z.array(
+    z.strictObject({
+      id: z.string(),
+      cluster: z.string(),
+      state: z.enum(["filling", "ready", "claimed", "failed", "leaving"]),
+      createdAt: z.iso.datetime(),
+      reason: z.string().optional(),
+    }),
+  ),
+});
+
+export type PoolRow = Readonly<z.infer<typeof PoolRow>>;
+export type PoolExplanation = Readonly<z.infer<typeof PoolExplanation>>;
 export type WhoRow = Readonly<z.infer<typeof WhoRow>>;
 export type EnvironmentRow = Readonly<z.infer<typeof EnvironmentRow>>;
 export type SessionRow = Readonly<z.infer<typeof SessionRow>>;

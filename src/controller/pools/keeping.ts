@@ -1,0 +1,232 @@
+/**
+ * One look at all pools: what is too many or too old goes at once, what is missing is made, a little at a time. It decides
+ * by what is recorded and not by what happened, so that after `kill -9` at any instant the next look goes on.
+ *
+ * Called by `pools.ts`, look after look.
+ *
+ * @module
+ */
+import { randomInt } from "node:crypto";
+import { toldOf } from "../../base/fault.ts";
+import { unlessAborted } from "../../base/unless-aborted.ts";
+import { nextLookAt, wantedSize } from "../../policy/pool.ts";
+import { pausedUntil, type PlannedMember, planPool } from "../../policy/pool-plan.ts";
+import type { PoolFailure, PoolMember } from "../../store/pools.ts";
+import type { PoolSettings } from "../../wire/cluster-settings.ts";
+import { makeMember, takeAway } from "./making.ts";
+import type { MemberSpec, PoolsOptions } from "./ports.ts";
+import { noteTime, type PoolState } from "./state.ts";
+
+/** Between two looks when nothing happens, and before what failed is tried again (guess). */
+const LOOK_MS = 30_000;
+
+/** Members being made at once, over all pools: they take processors and requests from those who work. */
+const MAKING_MAX = 2;
+
+/** Taking away is little work. */
+const LEAVING_MAX = 10;
+
+/** How soon to look again whether people still wait (guess). */
+const BUSY_MS = 250;
+
+/** What members are made from may have changed; a push tells sooner (`look`). */
+const DESCRIBED_MS = 60_000;
+const DESCRIBE_MS_MAX = 20_000;
+
+/** Whoever was handed a member has so long to write the record of its environment. */
+const HANDED_MS = 5 * 60_000;
+
+/** Takes a look. @returns how long to wait for the next, in milliseconds */
+export async function lookAtPools(options: PoolsOptions, state: PoolState, signal: AbortSignal): Promise<number> {
+  const { settings, store, clock } = options;
+  await Promise.all(settings.map((pool) => describe(options, state, pool, signal)));
+  const members = await store.pools.list();
+  const failures = new Map((await store.pools.failures()).map((failure) => [failure.pool, failure]));
+  const needs: Need[] = [];
+  for (const pool of settings) {
+    const own = members.filter((member) => member.pool === pool.name);
+    needs.push(await shrink(options, state, { pool, members: own, failures: failures.get(pool.name) }));
+  }
+  const known = new Set(settings.map(({ name }) => name));
+  for (const member of members.filter(({ pool }) => !known.has(pool))) {
+    if (member.state !== "claimed") await retire(options, state, member, "the settings have no such pool");
+  }
+  for (const member of members) {
+    if (member.state === "claimed") await settleClaimed(options, state, member);
+    else if (member.state === "leaving") startTakingAway(options, state, member);
+  }
+  const waits = [LOOK_MS, await fill(options, state, needs, signal)];
+  const now = clock.now();
+  for (const pool of settings) waits.push((nextLookAt(pool, now) ?? Infinity) - now);
+  for (const { paused } of needs) waits.push((paused ?? Infinity) - now);
+  return Math.max(0, Math.min(...waits));
+}
+
+/** Reads again what members are made from, when that was a while ago. One pool's trouble is its own. */
+async function describe(
+  options: PoolsOptions,
+  state: PoolState,
+  pool: PoolSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, log } = options;
+  const known = state.described.get(pool.name);
+  if (known !== undefined && clock.elapsed() - known.readAt < DESCRIBED_MS) return;
+  const late = new AbortController();
+  const cancel = clock.after(DESCRIBE_MS_MAX, () => late.abort(new Error("Cannot describe a pool: it takes too long")));
+  const until = AbortSignal.any([signal, late.signal]);
+  try {
+    const spec = await unlessAborted(options.describe(pool, until), until);
+    state.described.set(pool.name, { spec, trouble: undefined, readAt: clock.elapsed() });
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn("pool.not-described", { pool: pool.name, err: error });
+    state.described.set(pool.name, { spec: known?.spec, trouble: toldOf(error), readAt: clock.elapsed() });
+  } finally {
+    cancel();
+  }
+}
+
+/** What a pool may be given. */
+interface Need {
+  readonly pool: PoolSettings;
+  readonly spec: MemberSpec | undefined;
+  readonly wanted: number;
+  missing: number;
+  /** Epoch ms. */
+  readonly paused: number | undefined;
+}
+
+interface Looked {
+  readonly pool: PoolSettings;
+  readonly members: readonly PoolMember[];
+  readonly failures: PoolFailure | undefined;
+}
+
+/** Has members go that are not wanted, and says how many are missing. */
+async function shrink(options: PoolsOptions, state: PoolState, { pool, members, failures }: Looked): Promise<Need> {
+  const now = options.clock.now();
+  const spec = state.described.get(pool.name)?.spec;
+  const wanted = wantedSize(pool, now);
+  const planned = members.flatMap((member) => asPlanned(member) ?? []);
+  const making = new Set(state.making.keys());
+  const plan = planPool({ wanted, version: spec?.version, members: planned, making, failures });
+  for (const { id, because } of plan.retire) {
+    const member = members.find((one) => one.id === id);
+    if (member !== undefined) await retire(options, state, member, because);
+  }
+  return { pool, spec, wanted, missing: plan.missing, paused: pausedUntil(failures, spec?.version, now) };
+}
+
+function asPlanned({ id, version, state, createdAt }: PoolMember): PlannedMember | undefined {
+  return state === "claimed" || state === "leaving" ? undefined : { id, version, state, createdAt };
+}
+
+/** Has a member go, unless it was claimed or made ready meanwhile: then the next look decides again. */
+async function retire(options: PoolsOptions, state: PoolState, member: PoolMember, because: string): Promise<void> {
+  if (member.state !== "leaving" && !(await options.store.pools.move(member.id, member.state, "leaving", because)))
+    return;
+  state.making.get(member.id)?.stop.abort();
+  startTakingAway(options, state, { ...member, state: "leaving", reason: because });
+}
+
+/** A claimed member has become an environment, or is still to become one, or never will. */
+async function settleClaimed(options: PoolsOptions, state: PoolState, member: PoolMember): Promise<void> {
+  const { store, clock } = options;
+  const handedAt = state.handed.get(member.id);
+  if ((await store.environments.find(member.id)) !== undefined) await store.pools.remove(member.id);
+  else if (handedAt !== undefined && clock.elapsed() - handedAt < HANDED_MS) return;
+  else await retire(options, state, member, "no environment was made of it");
+  state.handed.delete(member.id);
+}
+
+function startTakingAway(options: PoolsOptions, state: PoolState, member: PoolMember): void {
+  const { clock, log } = options;
+  const { id } = member;
+  if (state.leaving.has(id) || state.leaving.size >= LEAVING_MAX) return;
+  if (clock.elapsed() < (state.leaveAgainAt.get(id) ?? 0)) return;
+  const work = async (): Promise<void> => {
+    await state.making.get(id)?.done;
+    await takeAway(options, member, state.described.get(member.pool)?.spec);
+    state.leaveAgainAt.delete(id);
+  };
+  const done = work().then(
+    () => state.bell.ring(),
+    (error: unknown) => {
+      log.warn("pool.member-stays", { pool: member.pool, member: id, err: error });
+      state.leaveAgainAt.set(id, clock.elapsed() + LOOK_MS);
+    },
+  );
+  state.leaving.set(
+    id,
+    done.finally(() => state.leaving.delete(id)),
+  );
+}
+
+/** Begins to make what is missing, as much as may be made at once. @returns how long to wait at most, in milliseconds */
+async function fill(options: PoolsOptions, state: PoolState, needs: Need[], signal: AbortSignal): Promise<number> {
+  const { clock, isBusy } = options;
+  while (state.making.size < MAKING_MAX) {
+    const able = needs.filter(({ pool, missing, paused, spec }) => {
+      const isWaiting = clock.elapsed() < (state.waiting.get(pool.name)?.until ?? 0);
+      return missing > 0 && paused === undefined && spec !== undefined && !isWaiting;
+    });
+    const need = able.toSorted((one, other) => missingShare(other) - missingShare(one))[0];
+    if (need?.spec === undefined) break;
+    if (isBusy()) return BUSY_MS;
+    need.missing -= 1;
+    await startMaking(options, state, { pool: need.pool, spec: need.spec }, signal);
+  }
+  const ends = [...state.waiting.values()].map(({ until }) => until - clock.elapsed());
+  return Math.min(LOOK_MS, ...ends.filter((ms) => ms > 0));
+}
+
+function missingShare({ missing, wanted }: Need): number {
+  return missing / wanted;
+}
+
+async function startMaking(
+  options: PoolsOptions,
+  state: PoolState,
+  { pool, spec }: { readonly pool: PoolSettings; readonly spec: MemberSpec },
+  signal: AbortSignal,
+): Promise<void> {
+  const { store, clock, log } = options;
+  const wait = (because: string): void => {
+    state.waiting.set(pool.name, { because, until: clock.elapsed() + LOOK_MS });
+  };
+  let cluster: string;
+  try {
+    cluster = await options.place(pool, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn("pool.not-placed", { pool: pool.name, err: error });
+    wait(toldOf(error));
+    return;
+  }
+  state.waiting.delete(pool.name);
+  const { version, image } = spec;
+  const id = makeId();
+  const stop = new AbortController();
+  const member = { id, cluster, pool: pool.name, version, ...(image === undefined ? {} : { image }) };
+  await store.pools.add(member);
+  const until = AbortSignal.any([signal, stop.signal]);
+  const done = makeMember(options, { id, cluster, pool, spec }, until)
+    .then(
+      (made) => {
+        if (made.type === "ready") noteTime(state, pool.name, made.tookMs);
+        if (made.type === "away") wait(made.reason);
+        state.bell.ring();
+      },
+      (error: unknown) => {
+        if (!until.aborted) log.error("pool.member-unmade", error, { pool: pool.name, member: id });
+      },
+    )
+    .finally(() => state.making.delete(id));
+  state.making.set(id, { pool: pool.name, stop, begunAt: clock.elapsed(), done });
+}
+
+/** As ids of environments are: a member's becomes one. */
+function makeId(): string {
+  return Array.from({ length: 16 }, () => randomInt(36).toString(36)).join("");
+}
