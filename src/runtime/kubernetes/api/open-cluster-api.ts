@@ -158,7 +158,9 @@ async function remove(
 
 /** `Precondition failed: UID in precondition: a, UID in object meta: b`, of k8s.io/apiserver's `storage.Preconditions`. */
 function isOther(answer: unknown): boolean {
-  return isRecord(answer) && typeof answer["message"] === "string" && answer["message"].includes("Precondition failed");
+  return (
+    isRecord(answer) && typeof answer["message"] === "string" && /UID in (the )?precondition/.test(answer["message"])
+  );
 }
 
 async function readServerVersion(
