@@ -32,7 +32,7 @@ export const faults = {
   "forge.refused": { blame: "operator", retry: false, exit: 77, means: "the forge does not accept our credential" },
   "service.absent": { blame: "operator", retry: true, exit: 69, means: "no service answers on this state folder" },
   "service.failed": { blame: "us", retry: true, exit: 70, means: "the service failed; its log says why" },
-  "check.failed": { blame: "operator", retry: false, exit: 1, means: "a forge's credential lacks something" },
+  "check.failed": { blame: "operator", retry: false, exit: 1, means: "a forge or a cluster lacks something" },
   "access.unknown": { blame: "caller", retry: false, exit: 1, means: "nobody, or nothing, is known by this name" },
   "access.ambiguous": { blame: "caller", retry: false, exit: 1, means: "the name fits several people or repositories" },
   "runtime.unable": { blame: "operator", retry: false, exit: 71, means: "this machine lacks something we need" },

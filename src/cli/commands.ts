@@ -49,7 +49,8 @@ export const commandSpecs = [
       settings: SETTINGS,
       online: {
         type: "boolean",
-        summary: "read the secrets too, try each forge's credential, and say what it may not do by the exact names",
+        summary:
+          "read the secrets too, try each forge's credential and each cluster, and say what they may not do by the exact names",
       },
       json: JSON_OPTION,
     },
@@ -87,6 +88,37 @@ export const commandSpecs = [
       json: JSON_OPTION,
     },
     examples: ["slip authorized-keys --user shop", "slip authorized-keys --user shop --folder /etc/ssh/slipway"],
+  },
+  {
+    name: "slip install kubernetes",
+    args: [],
+    summary: "print what runs Slipway inside of a Kubernetes cluster, with no more rights than it uses",
+    options: {
+      settings: {
+        type: "string",
+        value: "file",
+        summary: "slipway.yaml of the service in the cluster; an example to begin with unless said",
+      },
+      namespace: { type: "string", value: "name", summary: "where it runs; slipway unless said" },
+      image: { type: "string", value: "name", summary: "of the gateway, as your nodes pull it" },
+      service: {
+        type: "string",
+        value: "type",
+        summary: "LoadBalancer, NodePort or ClusterIP; LoadBalancer unless said",
+      },
+      apply: { type: "boolean", summary: "apply it in its stead, as kubectl would" },
+      kubeconfig: {
+        type: "string",
+        value: "file",
+        summary: "for --apply; the variable KUBECONFIG or ~/.kube/config unless said",
+      },
+      chart: { type: "string", value: "folder", summary: "write a Helm chart there in its stead" },
+    },
+    examples: [
+      "slip install kubernetes --settings slipway.yaml | kubectl apply -f -",
+      "slip install kubernetes --settings slipway.yaml --apply --kubeconfig west.kubeconfig",
+      "slip install kubernetes --chart ./slipway-chart",
+    ],
   },
   {
     name: "slip hostkey list",

@@ -72,6 +72,11 @@ async function check(facts: Cluster, settings = cluster()) {
   return { rows, role: checked?.missingRole };
 }
 
+/** The name of a role. */
+function nameIn(role: string | undefined): string | undefined {
+  return /slipway:missing-[0-9a-z]+/.exec(role ?? "")?.[0];
+}
+
 const IMAGES = "ok takes images slipway/toolbox:0.1.0 and slipway/base:0.1.0";
 
 test("checkClusters() finds nothing missing in a cluster that has everything", async () => {
@@ -91,7 +96,7 @@ test("checkClusters() writes the role that is missing for the service account th
     IMAGES,
   ]);
   expect(role).toMatch(/^# What is missing on cluster west, for kubectl apply -f:\n/);
-  const name = expect.stringMatching(/^slipway:missing-[0-9a-z]+$/);
+  const name = nameIn(role);
   expect(parseYamlDocuments(role ?? "", "role")).toEqual([
     {
       apiVersion: "rbac.authorization.k8s.io/v1",
@@ -112,7 +117,6 @@ test("checkClusters() writes the role that is missing for the service account th
 test("checkClusters() names another role when something else is missing, so that applying it takes nothing away", async () => {
   const first = await check({ forbidden: ["create"] });
   const second = await check({ forbidden: ["get"] });
-  const nameIn = (role: string | undefined) => /slipway:missing-\w+/.exec(role ?? "")?.[0];
   expect(nameIn(first.role)).not.toBe(nameIn(second.role));
   expect(second.role).toContain("kind: User\n    name: ada\n");
 });

@@ -1,6 +1,6 @@
 /**
- * `slip check`: whether a service could run on a settings file, and with `--online` whether the forges in it accept our
- * credentials and let them do what they have to.
+ * `slip check`: whether a service could run on a settings file, and with `--online` whether the forges and clusters in it
+ * accept our credentials and let them do what they have to.
  *
  * @module
  */
@@ -11,11 +11,14 @@ import { Fault } from "../base/fault.ts";
 import { makeLog } from "../base/log.ts";
 import { openDirectory } from "../forge/directory.ts";
 import type { Finding } from "../forge/forge-client.ts";
-import type { AnswerCache } from "../wire/knowledge.ts";
 import { makeForgeClient } from "../forge/make-client.ts";
+import { neededPermissions } from "../policy/kubernetes/needed-permissions.ts";
 import type { ForgeSecrets, ForgeSettings } from "../wire/forge-settings.ts";
+import type { AnswerCache } from "../wire/knowledge.ts";
 import type { Settings } from "../wire/settings.ts";
+import { checkClusters, type ClusterCheck } from "./check-clusters.ts";
 import type { Print } from "./key-commands.ts";
+import { openCluster } from "./open-cluster.ts";
 import { readSecrets } from "./secrets.ts";
 import { readSettings } from "./settings-file.ts";
 
@@ -45,21 +48,57 @@ export async function checkSettingsFile(
   const { settings, path } = readSettings(file);
   const folder = dirname(path);
   await openDirectory({ settings, folder });
-  const isJson = call.options["json"] === true;
-  const findings = call.options["online"] === true ? await inspectForges(settings, folder, env) : [];
-  const isGood = findings.every((finding) => finding.isGood);
-  const { people, repositories, forges } = settings;
-  const counts = { people: people.length, repositories: repositories.length, forges: forges.length };
-  if (isJson) print(JSON.stringify({ path, ...counts, findings }, undefined, 2));
-  else {
-    for (const { forge, isGood: isFine, text } of findings) print([forge, isFine ? "ok" : "missing", text].join("\t"));
-    const forgesToo = forges.length === 0 ? "" : `, ${forges.length} ${forges.length === 1 ? "forge" : "forges"}`;
-    if (isGood) print(`${path} is sound: ${people.length} people, ${repositories.length} repositories${forgesToo}`);
+  const isOnline = call.options["online"] === true;
+  const forges = isOnline ? await inspectForges(settings, folder, env) : [];
+  const clusters = isOnline ? await inspectClusters(settings, folder, env) : [];
+  const ofClusters = clusters.flatMap(({ cluster, findings }) => findings.map((finding) => ({ cluster, ...finding })));
+  const findings = [...forges, ...ofClusters];
+  const missing = findings.filter(({ isGood }) => !isGood).length;
+  if (call.options["json"] === true) {
+    const missingRoles = clusters.flatMap(({ cluster, missingRole }) =>
+      missingRole === undefined ? [] : [{ cluster, yaml: missingRole }],
+    );
+    print(JSON.stringify({ path, ...countsOf(settings), findings, missingRoles }, undefined, 2));
+  } else {
+    for (const finding of findings) print(rowOf(finding));
+    for (const { missingRole } of clusters) if (missingRole !== undefined) print(`\n${missingRole.trimEnd()}`);
+    if (missing === 0) print(`${path} is sound: ${inWords(countsOf(settings))}`);
   }
-  if (!isGood) {
-    const count = findings.filter((finding) => !finding.isGood).length;
-    throw new Fault("check.failed", `Cannot serve all of ${path}: ${count} of ${findings.length} findings are missing`);
-  }
+  if (missing === 0) return;
+  throw new Fault("check.failed", `Cannot serve all of ${path}: ${missing} of ${findings.length} findings are missing`);
+}
+
+type Counts = Readonly<Record<"people" | "repositories" | "forges" | "clusters" | "pools", number>>;
+
+function countsOf({ people, repositories, forges, clusters, pools }: Settings): Counts {
+  return {
+    people: people.length,
+    repositories: repositories.length,
+    forges: forges.length,
+    clusters: clusters.length,
+    pools: pools.length,
+  };
+}
+
+function inWords({ people, repositories, ...others }: Counts): string {
+  const more = Object.entries(others).flatMap(([name, count]) => {
+    return count === 0 ? [] : [`${count} ${count === 1 ? name.slice(0, -1) : name}`];
+  });
+  return [`${people} people`, `${repositories} repositories`, ...more].join(", ");
+}
+
+function rowOf(finding: Finding & ({ readonly forge: string } | { readonly cluster: string })): string {
+  const name = "forge" in finding ? finding.forge : finding.cluster;
+  return [name, finding.isGood ? "ok" : "missing", finding.text].join("\t");
+}
+
+async function inspectClusters(
+  { clusters }: Settings,
+  folder: string,
+  env: CheckSurroundings["env"],
+): Promise<ClusterCheck[]> {
+  const needed = neededPermissions();
+  return checkClusters(clusters, { open: (cluster) => openCluster(cluster, { folder, env }), needed });
 }
 
 async function inspectForges(

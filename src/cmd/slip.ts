@@ -13,6 +13,10 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
+const note = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
+
 /** Each command loads what it needs and no more: sshd runs one of them at each login. */
 async function run(words: readonly string[]): Promise<void> {
   const { name, ...call } = readInvocation(words);
@@ -31,6 +35,8 @@ async function run(words: readonly string[]): Promise<void> {
       return (await import("./access-commands.ts")).listAccess(state, call, print);
     case "slip authorized-keys":
       return (await import("./access-commands.ts")).printAuthorizedKeys(state, call, print);
+    case "slip install kubernetes":
+      return (await import("./install-command.ts")).installKubernetes(call, { env: process.env, print, note });
     case "slip hostkey list":
       (await import("./key-commands.ts")).listHostKeys(state, call, print);
       return;
@@ -51,6 +57,14 @@ function settingsPath(call: Invocation): string {
   return typeof path === "string" ? path : "slipway.yaml";
 }
 
-run(process.argv.slice(2)).catch((error: unknown) => {
-  process.exitCode = reportFault(error);
-});
+// A command ends when it is done or has failed. Timers of ours keep no process alive, so one that waits for nothing else
+// (its turn at a rationed server) would end in silence, and as if all were well.
+const alive = setInterval(() => {}, 60_000);
+
+run(process.argv.slice(2))
+  .catch((error: unknown) => {
+    process.exitCode = reportFault(error);
+  })
+  .finally(() => {
+    clearInterval(alive);
+  });

@@ -28,6 +28,11 @@ const facts: ChartFacts = {
   notes: ["Where people log in:"],
 };
 
+const functions: Readonly<Record<string, (value: unknown) => unknown>> = {
+  toJson: (value) => JSON.stringify(value),
+  sha256sum: (value) => createHash("sha256").update(String(value)).digest("hex"),
+};
+
 /** As much of Helm's templates as ours use. */
 function render(files: ChartFiles): unknown[] {
   const values = parseYaml(files.get("values.yaml") ?? "", "values.yaml");
@@ -35,10 +40,14 @@ function render(files: ChartFiles): unknown[] {
   return templates.flatMap(([path, text]) => {
     const filled = text
       .replace(/^\{\{- (if \.Values\.createNamespace|end) \}\}\n/gm, "")
-      .replace(/\{\{ \.Values\.([a-zA-Z.]+)(?: \| (toJson|sha256sum))? \}\}/g, (_, name: string, way?: string) => {
+      .replace(/\{\{ \.Values\.([a-zA-Z.]+)((?: \| \w+)*) \}\}/g, (_, name: string, ways: string) => {
         const value = name.split(".").reduce<unknown>((at, key) => Reflect.get(Object(at), key), values);
-        if (way === "sha256sum") return createHash("sha256").update(String(value)).digest("hex");
-        return way === "toJson" ? JSON.stringify(value) : String(value);
+        return String(
+          ways
+            .split(" | ")
+            .slice(1)
+            .reduce<unknown>((at, way) => functions[way]?.(at), value),
+        );
       });
     return parseYamlDocuments(filled, path);
   });

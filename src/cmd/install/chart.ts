@@ -17,15 +17,15 @@ export interface ChartFacts extends InstallFacts {
   readonly notes: readonly string[];
 }
 
-/** What of the objects is a value of the chart, and by which template it is filled in. */
+/** What of the objects is a value of the chart. */
 const PLACEHOLDERS = {
-  namespace: "{{ .Values.namespace }}",
-  image: "{{ .Values.image | toJson }}",
-  serviceType: "{{ .Values.service.type | toJson }}",
-  settings: "{{ .Values.settings | toJson }}",
-  settingsHash: "{{ .Values.settings | sha256sum }}",
-  resources: "{{ .Values.resources | toJson }}",
-  stateSize: "{{ .Values.state.size | toJson }}",
+  namespace: ".Values.namespace",
+  image: ".Values.image",
+  serviceType: ".Values.service.type",
+  settings: ".Values.settings",
+  settingsHash: ".Values.settings | sha256sum",
+  resources: ".Values.resources",
+  stateSize: ".Values.state.size",
 } as const;
 
 type Placeholder = keyof typeof PLACEHOLDERS;
@@ -87,8 +87,11 @@ function valuesText({ namespace, image, serviceType, settings, resources, stateS
 
 function templateOf(object: KubernetesObject): string {
   let text = writeYaml([object]);
-  for (const [name, template] of Object.entries(PLACEHOLDERS)) {
-    text = text.replaceAll(`slipway-value-of-${name}-here`, template);
+  for (const [name, value] of Object.entries(PLACEHOLDERS)) {
+    const marked = `slipway-value-of-${name}-here`;
+    // JSON is YAML, and no value can be taken for a number or run into what is around it; in the middle of a name it is
+    // the namespace, which is a plain word.
+    text = text.replaceAll(`: ${marked}\n`, `: {{ ${value} | toJson }}\n`).replaceAll(marked, `{{ ${value} }}`);
   }
   return object.kind === "Namespace" ? `{{- if .Values.createNamespace }}\n${text}{{- end }}\n` : text;
 }

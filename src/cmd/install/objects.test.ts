@@ -151,8 +151,10 @@ test("installObjects() runs one process that is no root, may gain nothing and wr
               ports:
                 - name: ssh
                   containerPort: 2222
+                  protocol: TCP
                 - name: http
                   containerPort: 9222
+                  protocol: TCP
               resources:
                 limits:
                   memory: 1Gi
@@ -220,6 +222,7 @@ test("installObjects() runs one process that is no root, may gain nothing and wr
       ports:
         - name: ssh
           port: 22
+          protocol: TCP
           targetPort: ssh
     ---
     apiVersion: networking.k8s.io/v1
@@ -252,8 +255,8 @@ test("installObjects() lets webhooks in where they are listened for", () => {
   const spec = (kind: string) => objects.find((object) => object.kind === kind)?.["spec"];
   expect(spec("Service")).toMatchObject({
     ports: [
-      { name: "ssh", port: 22, targetPort: "ssh" },
-      { name: "webhooks", port: 8_080, targetPort: "webhooks" },
+      { name: "ssh", port: 22, protocol: "TCP", targetPort: "ssh" },
+      { name: "webhooks", port: 8_080, protocol: "TCP", targetPort: "webhooks" },
     ],
   });
   expect(spec("NetworkPolicy")).toMatchObject({

@@ -134,7 +134,7 @@ function container(facts: InstallFacts): unknown {
       { name: "HOME", value: STATE_FOLDER },
     ],
     envFrom: [{ secretRef: { name: VARIABLES_SECRET, optional: true } }],
-    ports: portsOf(facts).map(({ name, containerPort }) => ({ name, containerPort })),
+    ports: portsOf(facts).map(({ name, containerPort }) => ({ name, containerPort, protocol: "TCP" })),
     resources: facts.resources,
     securityContext: {
       allowPrivilegeEscalation: false,
@@ -174,7 +174,8 @@ function service(facts: InstallFacts): KubernetesObject {
     spec: {
       type: facts.serviceType,
       selector: labels,
-      ports: ports.map(({ name, port }) => ({ name, port, targetPort: name })),
+      // The protocol is a part of their key: 1.20 refuses to apply ports without it.
+      ports: ports.map(({ name, port }) => ({ name, port, protocol: "TCP", targetPort: name })),
     },
   };
 }
