@@ -52,15 +52,20 @@ export function isBranchName(name: string): boolean {
 }
 
 /** Text of a checkout's `.git/config`: like that of a clone, tracking its branch where the forge has that. */
-export function makeConfig({ originUrl, branch, fromBranch }: Source, object: string): string {
+export function makeConfig(source: Source, object: string): string {
   const isSha256 = object.length === 64; // gitformat-repository-version: an object format is an extension of version 1
   const core = `[core]\n\trepositoryformatversion = ${isSha256 ? 1 : 0}\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n`;
   const extensions = isSha256 ? "[extensions]\n\tobjectFormat = sha256\n" : "";
-  const remote = `[remote "origin"]\n\turl = ${quoteGit(originUrl)}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n`;
-  const tracking = `[branch ${quoteGit(branch)}]\n\tremote = origin\n\tmerge = ${quoteGit(`refs/heads/${branch}`)}\n`;
+  const remote = `[remote "origin"]\n\turl = ${quoteGit(source.originUrl)}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n`;
   // A branch the forge has not yet is made there by the first plain `git push`.
   const push = "[push]\n\tautoSetupRemote = true\n";
-  return core + extensions + remote + (fromBranch === undefined ? tracking : "") + push;
+  return core + extensions + remote + makeTracking(source) + push;
+}
+
+/** The part of it that has the branch track its own at the forge; "" for one that the forge has not. */
+export function makeTracking({ branch, fromBranch }: Source): string {
+  if (fromBranch !== undefined) return "";
+  return `[branch ${quoteGit(branch)}]\n\tremote = origin\n\tmerge = ${quoteGit(`refs/heads/${branch}`)}\n`;
 }
 
 /** Text of a checkout's `.git/packed-refs`; gitformat-packed-refs: sorted by the bytes of the name. */

@@ -53,5 +53,8 @@ export const FEED = `${INSIDE}/bin/feed`;
 /** What sshd takes for the user's shell: goes to the workspace folder and becomes the image's, or the toolbox's own. */
 export const SHELL = `${INSIDE}/shell`;
 
+/** Git itself, without the script in front of it that sets up its surroundings: for texts that do so themselves. */
+export const GIT_CORE = `${INSIDE}/libexec/git-core`;
+
 /** Where the tools come after whatever the image has. */
 export const TOOLS_PATH = `${INSIDE}/bin:${INSIDE}/applets`;
