@@ -24,8 +24,8 @@ export interface KnownObjects {
   replace(objects: readonly KubernetesObject[], version: string): WatchChange[];
   /** @returns what is different from before; `undefined` when the event cannot follow what came before it */
   take(event: WatchEvent): WatchChange[] | undefined;
-  /** Moves on to a version that changed nothing here. */
-  advance(version: string): void;
+  /** Moves on to a version that changed nothing here. @returns false when it is an earlier one */
+  advance(version: string): boolean;
 }
 
 /** Makes a memory that is empty. */
@@ -38,18 +38,7 @@ export function makeKnownObjects(): KnownObjects {
     // A server that was set back to an earlier state gives out numbers a second time, for other contents.
     const isSetBack = version !== undefined && isBefore(at, version);
     const next = new Map(list.map((object) => [keyOf(object), object]));
-    const changes: WatchChange[] = [];
-    for (const [key, held] of objects) {
-      if (next.get(key)?.metadata.uid !== held.metadata.uid || !next.has(key))
-        changes.push({ type: "gone", object: held });
-    }
-    for (const [key, object] of next) {
-      const held = objects.get(key);
-      const isKnown = held !== undefined && isSame(held, object) && (!isSetBack || isEqual(held, object));
-      // The one that is known stays: whoever holds it need not hold another.
-      if (isKnown) next.set(key, held);
-      else changes.push({ type: "set", object });
-    }
+    const changes = settle(next, objects, isSetBack);
     objects = next;
     listed = undefined;
     version = at;
@@ -85,9 +74,34 @@ export function makeKnownObjects(): KnownObjects {
     replace,
     take,
     advance: (to) => {
-      if (version === undefined || !isBefore(to, version)) version = to;
+      if (version !== undefined && isBefore(to, version)) return false;
+      version = to;
+      return true;
     },
   };
+}
+
+/**
+ * Says what is different in `next`. What is the same there becomes the object that was known before, so that whoever holds
+ * it need not hold another.
+ */
+function settle(
+  next: Map<string, KubernetesObject>,
+  before: ReadonlyMap<string, KubernetesObject>,
+  isSetBack: boolean,
+): WatchChange[] {
+  const changes: WatchChange[] = [];
+  for (const [key, held] of before) {
+    if (next.get(key)?.metadata.uid !== held.metadata.uid || !next.has(key))
+      changes.push({ type: "gone", object: held });
+  }
+  for (const [key, object] of next) {
+    const held = before.get(key);
+    const isKnown = held !== undefined && isSame(held, object) && (!isSetBack || isEqual(held, object));
+    if (isKnown) next.set(key, held);
+    else changes.push({ type: "set", object });
+  }
+  return changes;
 }
 
 /** Says whether one version of the server's state is earlier than another; no where that cannot be told. */

@@ -36,7 +36,8 @@ export interface StreamOptions {
   onUp(): void;
   /** @returns false when it makes no sense */
   onEvent(event: WatchEvent): boolean;
-  onBookmark(version: string): void;
+  /** @returns false when it makes no sense */
+  onBookmark(version: string): boolean;
 }
 
 /** A line holds one object, and those are 1.5 MiB at most in etcd. */
@@ -165,6 +166,7 @@ interface Trouble {
 /** https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes */
 function readEvent(event: unknown, options: StreamOptions): Trouble | undefined {
   const nonsense: Trouble = { why: "an event makes no sense", isExpected: false };
+  const backwards: Trouble = { why: "an event is older than one before it", isExpected: false };
   if (!isRecord(event)) return nonsense;
   const { type, object } = event;
   if (type === "ERROR") {
@@ -176,15 +178,12 @@ function readEvent(event: unknown, options: StreamOptions): Trouble | undefined 
     const meta = isRecord(object) ? object["metadata"] : undefined;
     const version = isRecord(meta) ? meta["resourceVersion"] : undefined;
     if (typeof version !== "string" || version === "") return nonsense;
-    options.onBookmark(version);
-    return undefined;
+    return options.onBookmark(version) ? undefined : backwards;
   }
   if (type !== "ADDED" && type !== "MODIFIED" && type !== "DELETED") return nonsense;
   const taken = takeObject(object, options.kind);
   if (taken === undefined) return nonsense;
-  return options.onEvent({ type, object: taken })
-    ? undefined
-    : { why: "an event is older than one before it", isExpected: false };
+  return options.onEvent({ type, object: taken }) ? undefined : backwards;
 }
 
 /** What comes instead of a stream: short, or else cut. */

@@ -175,11 +175,15 @@ function makeStep(options: StepOptions): (signal: AbortSignal) => Promise<number
   const { clock } = connection;
   let hasBookmarks = false;
   let shortCount = 0;
+  /** Whether the last stream brought nothing: to a version that the server has yet to reach nothing is sent, nor refused. */
+  let isMute = false;
 
   return async (signal) => {
-    if (state.failureCount > 0) await prepareAgain(options, signal);
+    if (state.failureCount > 0) await rest(options, signal);
+    if (state.failureCount > 0 || isMute) await checkVersion(options, signal);
     if (state.isLost) await options.refresh(signal);
     let upAtMs: number | undefined;
+    isMute = true;
     const end = await readStream(
       {
         ...options,
@@ -190,6 +194,7 @@ function makeStep(options: StepOptions): (signal: AbortSignal) => Promise<number
           state.isConnected = true;
         },
         onEvent: (event) => {
+          isMute = false;
           const changes = known.take(event);
           if (changes === undefined) return false;
           tell(changes);
@@ -197,7 +202,8 @@ function makeStep(options: StepOptions): (signal: AbortSignal) => Promise<number
         },
         onBookmark: (version) => {
           hasBookmarks = true;
-          known.advance(version);
+          isMute = false;
+          return known.advance(version);
         },
       },
       signal,
@@ -217,15 +223,18 @@ function makeStep(options: StepOptions): (signal: AbortSignal) => Promise<number
   };
 }
 
-/** After a failure: not everybody at once, and not from a version that the server never had. */
-async function prepareAgain(options: StepOptions, signal: AbortSignal): Promise<void> {
-  const { known, state } = options;
-  const { clock } = options.connection;
-  await clock.sleep(Math.random() * Math.min(FIRST_WAIT_MS * 2 ** state.failureCount, LONGEST_WAIT_MS) * 0.5, signal);
-  if (clock.elapsed() - state.upAtMs > AWAY_MS) state.isLost = true;
+/** After a failure: not everybody at once. */
+async function rest({ connection, state }: StepOptions, signal: AbortSignal): Promise<void> {
+  const longestMs = Math.min((FIRST_WAIT_MS * 2 ** state.failureCount) / 2, LONGEST_WAIT_MS);
+  await connection.clock.sleep(Math.random() * longestMs, signal);
+}
+
+/** Finds out whether the server is one that can have had the version that we go on from. */
+async function checkVersion(options: StepOptions, signal: AbortSignal): Promise<void> {
+  const { connection, known, state } = options;
+  if (connection.clock.elapsed() - state.upAtMs > AWAY_MS) state.isLost = true;
   if (state.isLost || known.version === undefined) return;
-  const current = await readVersion(options, signal);
-  if (isBefore(current, known.version)) state.isLost = true;
+  if (isBefore(await readVersion(options, signal), known.version)) state.isLost = true;
 }
 
 async function untilSynced({ synced, connection, kind, state }: Shared, signal: AbortSignal): Promise<void> {
