@@ -29,6 +29,7 @@ test.each([
   ["what is run ahead", { onCreateCommand: "npm ci" }, ["onCreateCommand"]],
   ["the environment of its containers", { containerEnv: { A: "1" } }, ["containerEnv"]],
   ["what is run at the claim", { postCreateCommand: "npm start" }, []],
+  ["the service command", { customizations: { slipway: { run: "npm start" } } }, []],
   ["what sessions get", { remoteEnv: { A: "1" } }, []],
 ])("partsOf() has of a definition what members are made from: %s", (_, file, names) => {
   expect(differencesOf(versionOfFile({}), versionOfFile(file))).toEqual(names);

@@ -33,14 +33,14 @@ export function differencesOf(one: string, other: string): string[] {
   return names.filter((name) => mine.get(name) !== theirs.get(name));
 }
 
-/** What of a definition is made ahead. What belongs to a claim, as the commands after it, is no part of it. */
+/** What of a definition is made ahead. What belongs to a claim, as the service command, is no part of it. */
 export function partsOf(definition: Definition): Record<string, unknown> {
-  const { container, user, workspaceFolder, containerEnv, commands, slipway } = definition;
+  const { container, user, workspaceFolder, containerEnv, commands } = definition;
   const { image, manifests, target, podSecurity, serviceAccountToken, tier, runAsUser, hostRequirements } = container;
   const baked = commands.filter(({ name }) => isBaked(name)).map(({ name, parallel }) => [name, parallel]);
   return {
     ...{ image, manifests, target, podSecurity, serviceAccountToken, tier, runAsUser, hostRequirements },
-    ...{ user, workspaceFolder, containerEnv, run: slipway.run },
+    ...{ user, workspaceFolder, containerEnv },
     ...Object.fromEntries(baked),
   };
 }
