@@ -5,20 +5,31 @@ import { ClosingLine } from "./tools/closing-line.ts";
 /** Folders whose tests start real servers, clients and environments. */
 const REAL = ["interop", "faults", "hostile", "access"].map((folder) => `test/${folder}/**/*.test.ts`);
 
+/** Tests that need a cluster. */
+const ON_CLUSTER = [
+  "test/cluster/cluster*.test.ts",
+  "test/cluster/images/**/*.test.ts",
+  "test/kubernetes/**/*.test.ts",
+];
+const isClusterAsked = (process.env["KUBECONFIG"] ?? "") !== "" || process.env["SLIPWAY_TEST_CLUSTER"] === "build";
+const CLUSTER_SKIPPED =
+  "SKIPPED: everything on Kubernetes (test/kubernetes, test/cluster). To run it, as root on Debian 12: " +
+  "SLIPWAY_TEST_CLUSTER=build npm test; or on a cluster of yours: KUBECONFIG=file npm test";
+
 export default defineConfig({
   test: {
     pool: "threads",
     testTimeout: 30_000,
     // Hooks start services and make environments, on machines with other work too.
     hookTimeout: 60_000,
-    reporters: ["default", new ClosingLine()],
+    reporters: ["default", new ClosingLine(isClusterAsked ? [] : [CLUSTER_SKIPPED])],
     projects: [
       {
         extends: true,
         test: {
           name: "code",
           include: ["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.test.ts"],
-          exclude: REAL,
+          exclude: [...REAL, ...ON_CLUSTER],
           sequence: { groupOrder: 0 },
         },
       },
@@ -26,6 +37,18 @@ export default defineConfig({
         extends: true,
         // Each of these files keeps a processor busy by itself, and what they measure needs the machine to be calm.
         test: { name: "real", include: REAL, maxWorkers: 2, sequence: { groupOrder: 1 } },
+      },
+      {
+        extends: true,
+        test: {
+          name: "cluster",
+          include: isClusterAsked ? ON_CLUSTER : [],
+          globalSetup: ["test/cluster/global-setup.ts"],
+          testTimeout: 120_000,
+          hookTimeout: 180_000,
+          maxWorkers: 1, // one cluster for all, which some of them break
+          sequence: { groupOrder: 2 },
+        },
       },
     ],
   },

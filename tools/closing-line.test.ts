@@ -20,6 +20,13 @@ test("closingLines() says each reason of a skip once, the most frequent first", 
   ]);
 });
 
+test("closingLines() says what was left out before the counts", () => {
+  expect(closingLines(tallyOf([{ state: "passed" }]), ["SKIPPED: clusters"])).toEqual([
+    "SKIPPED: clusters",
+    "1 passed, 0 failed, 0 skipped",
+  ]);
+});
+
 test("tallyOf() counts a test that never ended, and failures outside of tests, as failed", () => {
   const tally = tallyOf([{ state: "pending" }, { state: "failed" }, { state: "passed" }], 2);
   expect(closingLines(tally).at(-1)).toBe("1 passed, 4 failed, 0 skipped");

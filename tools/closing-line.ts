@@ -42,10 +42,11 @@ export function tallyOf(outcomes: Iterable<Outcome>, otherFailureCount = 0): Tal
   return { passed, failed, skipped, reasons };
 }
 
-/** Words a tally: the reasons, most frequent first, then the closing line. */
-export function closingLines(tally: Tally): string[] {
+/** Words a tally: notes, the reasons, most frequent first, then the closing line. */
+export function closingLines(tally: Tally, notes: readonly string[] = []): string[] {
   const reasons = [...tally.reasons].sort(([a, m], [b, n]) => n - m || a.localeCompare(b));
   return [
+    ...notes,
     ...reasons.map(([reason, count]) => `skipped ${count}: ${reason}`),
     `${tally.passed} passed, ${tally.failed} failed, ${tally.skipped} skipped`,
   ];
@@ -53,6 +54,13 @@ export function closingLines(tally: Tally): string[] {
 
 /** The reporter itself. */
 export class ClosingLine implements Reporter {
+  readonly #notes: readonly string[];
+
+  /** Takes what to say before the closing line whatever comes of the run, such as which tests were left out. */
+  constructor(notes: readonly string[]) {
+    this.#notes = notes;
+  }
+
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
     const outcomes: Outcome[] = [];
     let otherFailureCount = unhandledErrors.length;
@@ -62,7 +70,7 @@ export class ClosingLine implements Reporter {
       if (!isTold && !module.ok()) otherFailureCount += 1; // it did not load, or a hook failed after its tests
       outcomes.push(...ofModule);
     }
-    process.stdout.write(`\n${closingLines(tallyOf(outcomes, otherFailureCount)).join("\n")}\n`);
+    process.stdout.write(`\n${closingLines(tallyOf(outcomes, otherFailureCount), this.#notes).join("\n")}\n`);
   }
 }
 

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, realpathSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { mustRun, run } from "../harness/program.ts";
 import { CLUSTERS, folderOf } from "./layout.ts";
-import { findCluster, openCluster, takeDown, type Cluster } from "./open-cluster.ts";
+import { findCluster, openCluster, takeDown, type Cluster, type TestCluster } from "./open-cluster.ts";
 
 /** Where a cluster comes from. */
 export type Origin = "given" | "kind" | "k3d" | "own";
@@ -44,7 +44,7 @@ export async function openAnyCluster({ name, env, onStep }: AnyClusterOptions): 
   }
   const file = env["KUBECONFIG"] ?? "";
   onStep(`cluster: using the one of KUBECONFIG=${file}`);
-  return findOwn(file) ?? plainCluster(file, refuseImages);
+  return findOwnBy(file) ?? plainCluster(file, refuseImages);
 }
 
 /** Takes the cluster of this name down, unless it is somebody else's. */
@@ -55,8 +55,8 @@ export async function endAnyCluster(name: string, env: NodeJS.ProcessEnv): Promi
   if (origin === "k3d") await mustRun(["k3d", "cluster", "delete", outsideName(name)], SLOW);
 }
 
-/** A cluster of our own, which tests can break, when the file is of one. */
-function findOwn(file: string): Cluster | undefined {
+/** Finds the cluster of our own, which tests may break, whose kubeconfig file this is. */
+export function findOwnBy(file: string): TestCluster | undefined {
   if (!existsSync(file)) return undefined;
   const folder = dirname(realpathSync(file));
   return dirname(folder) === CLUSTERS ? findCluster(basename(folder)) : undefined;

@@ -26,7 +26,8 @@ Signed-By: /usr/share/keyrings/debian.gpg
 });
 
 test("sourceEntries() reads the form of one line", () => {
-  const text = "deb [signed-by=/k.gpg] http://mirror.example/debian bookworm-security main contrib\n#deb x bookworm main\n";
+  const text =
+    "deb [signed-by=/k.gpg] http://mirror.example/debian bookworm-security main contrib\n#deb x bookworm main\n";
   expect(sourceEntries([{ isStanzas: false, text }], "bookworm")).toBe(`Types: deb-src
 URIs: http://mirror.example/debian
 Suites: bookworm-security

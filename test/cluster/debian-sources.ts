@@ -39,7 +39,8 @@ function stanzasOf(text: string): string[] {
 /** `deb [signed-by=/file arch=amd64] URI suite component…` */
 function stanzasOfLines(text: string): string[] {
   return text.split("\n").flatMap((line) => {
-    const [, options = "", uri, suite, components] = /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
+    const [, options = "", uri, suite, components] =
+      /^deb\s+(?:\[([^\]]*)\]\s+)?(\S+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
     if (uri === undefined || suite === undefined || components === undefined) return [];
     const signedBy = /signed-by=(\S+)/i.exec(options)?.[1];
     const signature = signedBy === undefined ? [] : [`Signed-By: ${signedBy}`];

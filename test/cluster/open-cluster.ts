@@ -79,7 +79,13 @@ export async function openCluster(options: ClusterOptions): Promise<TestCluster>
   const images = await makeOwnImages(cacheFolder());
   await takeDown(options.name, options.clusters); // what one that crashed has left
   const layout = await claimNumber(options.name, options.clusters);
-  const cluster = new OwnCluster(layout, { name: options.name, number: layout.number, groups: [], binaries, components: {} });
+  const cluster = new OwnCluster(layout, {
+    name: options.name,
+    number: layout.number,
+    groups: [],
+    binaries,
+    components: {},
+  });
   try {
     tell(`cluster ${layout.name}: starting on ${layout.server}`);
     await cluster.bringUp(images);
@@ -133,7 +139,8 @@ class OwnCluster implements TestCluster {
     const { layout } = this;
     const { folder, certificates, config, logs, run, lib, log, volumes, hosts } = layout;
     rmSync(folder, { recursive: true, force: true });
-    for (const path of [certificates, config, logs, run, lib, log, volumes, hosts]) mkdirSync(path, { recursive: true });
+    for (const path of [certificates, config, logs, run, lib, log, volumes, hosts])
+      mkdirSync(path, { recursive: true });
     for (const below of ["containerd", "netns", "lock"]) mkdirSync(join(run, below));
     this.#note({});
     const [holder] = await Promise.all([holdNamespaces(layout), makeCertificates(layout)]);
@@ -255,7 +262,7 @@ class OwnCluster implements TestCluster {
 
   async #holds(path: string, condition: string): Promise<boolean> {
     try {
-      const { status } = await this.api.get<Conditioned>(path);
+      const { status } = (await this.api.get(path)) as Conditioned;
       return status?.conditions?.some(({ type, status }) => type === condition && status === "True") ?? false;
     } catch {
       return false;

@@ -5,7 +5,16 @@
  *
  * @module
  */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { mustRun } from "../harness/program.ts";
@@ -52,14 +61,16 @@ async function makeImage(cache: string, ref: string, fill: Fill): Promise<string
   return archive;
 }
 
-async function copyWithLibraries(program: string, root: string): Promise<void> {
+/** Copies a program of this machine and the libraries it loads to the same places below `root`. */
+export async function copyWithLibraries(program: string, root: string): Promise<void> {
   // "libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x…)", and the loader without "=>": ldd(1)
   const listed = await mustRun(["ldd", program]);
   const libraries = [...listed.matchAll(/(\/\S+) \(0x/g)].map(([, path = ""]) => path);
   for (const path of [program, ...libraries]) copyProgram(path, join(root, path));
 }
 
-function copyProgram(from: string, to: string): void {
+/** Copies one file that can be run. */
+export function copyProgram(from: string, to: string): void {
   mkdirSync(dirname(to), { recursive: true });
   copyFileSync(from, to);
   chmodSync(to, 0o755);

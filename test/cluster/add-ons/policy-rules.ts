@@ -12,7 +12,11 @@ export interface Pod extends Thing {
   readonly spec: {
     readonly hostNetwork?: boolean;
     readonly containers: readonly {
-      readonly ports?: readonly { readonly name?: string; readonly containerPort: number; readonly protocol?: string }[];
+      readonly ports?: readonly {
+        readonly name?: string;
+        readonly containerPort: number;
+        readonly protocol?: string;
+      }[];
     }[];
   };
   readonly status?: { readonly podIP?: string; readonly phase?: string };

@@ -37,7 +37,9 @@ interface Volume extends Thing {
 export async function keepVolumes(api: Api, layout: Layout, signal: AbortSignal): Promise<void> {
   await insist(async () => makeClass(api), signal);
   const provide = latest(async (claims: readonly Claim[]) => {
-    const open = claims.filter((claim) => claim.spec.storageClassName === CLASS && (claim.spec.volumeName ?? "") === "");
+    const open = claims.filter(
+      (claim) => claim.spec.storageClassName === CLASS && (claim.spec.volumeName ?? "") === "",
+    );
     for (const claim of open) if (claim.spec.volumeMode !== "Block") await makeVolume(api, layout, claim);
   });
   const reclaim = latest(async (volumes: readonly Volume[]) => {

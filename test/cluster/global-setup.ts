@@ -1,0 +1,30 @@
+/**
+ * Brings up the cluster of a test run, and takes it down after. For the vitest project `cluster` alone.
+ *
+ * One that was there before (`KUBECONFIG`) is left as it is.
+ *
+ * @module
+ */
+import type { TestProject } from "vitest/node";
+import { endAnyCluster, openAnyCluster } from "./any-cluster.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    /** File of the shared cluster. */
+    kubeconfig: string;
+  }
+}
+
+const NAME = "test";
+
+/** Called by vitest before the first test. */
+export async function setup(project: TestProject): Promise<void> {
+  const onStep = (text: string): void => void process.stderr.write(`${text}\n`);
+  const { kubeconfig } = await openAnyCluster({ name: NAME, env: process.env, onStep });
+  project.provide("kubeconfig", kubeconfig);
+}
+
+/** Called by vitest after the last. */
+export async function teardown(): Promise<void> {
+  await endAnyCluster(NAME, process.env);
+}
