@@ -29,14 +29,29 @@ export const CONTAINER_ENV = {
   workspaceFolder: "SLIPWAY_WORKSPACE",
 } as const;
 
-/** Names of volumes, init container and port of ours; no manifest may have them. */
+/** Names of volumes, containers and objects of ours; no manifest may have them. */
 export const NAMES = {
   toolsVolume: "slipway-tools",
   runVolume: "slipway-run",
   keysVolume: "slipway-keys",
   filesVolume: "slipway-files",
+  /** At `/tmp`. */
+  temporaryVolume: "slipway-tmp",
   toolboxContainer: "slipway-toolbox",
+  keysSecret: "slipway-keys",
+  filesClaim: "slipway-files",
+  serviceAccount: "slipway",
 } as const;
 
-/** Names in the secret that is mounted at `KEYS`. */
-export const KEY_FILES = { hostKey: "host_ed25519", authorizedKeys: "authorized_keys" } as const;
+/** Names in the secret that is mounted at `KEYS`; the public key is there for ourselves. */
+export const KEY_FILES = {
+  hostKey: "host_ed25519",
+  publicHostKey: "host_ed25519.pub",
+  authorizedKeys: "authorized_keys",
+} as const;
+
+/** Where the door of a pod listens for sessions that come straight to it, without the API server. */
+export const DOOR_PORT = 20_022;
+
+/** The pod, and its container, of an environment that is one image alone. */
+export const MAIN = "main";

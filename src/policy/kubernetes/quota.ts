@@ -1,0 +1,68 @@
+/**
+ * What all objects of an environment together may take of a cluster. The limit range has to be there before any pod: once a
+ * quota covers processors, a pod that says nothing of them is refused.
+ *
+ * @module
+ */
+import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
+import type { ObjectFacts } from "./facts.ts";
+import { makeObject } from "./make-object.ts";
+import { writeBytes, writeCpu } from "./quantity.ts";
+import type { Amount, Sizes } from "./sizes.ts";
+
+export interface QuotaFacts {
+  readonly sizes: Sizes;
+  /** Pods that there are to be at one time. */
+  readonly podCount: number;
+  /** What the largest of them may use: while pods are replaced there is one more. */
+  readonly largestPod: Amount;
+  readonly claimCount: number;
+}
+
+/** Plans what containers that say nothing get. */
+export function planLimitRange(facts: ObjectFacts, { each, ceiling, requestShare }: Sizes): KubernetesObject {
+  return makeObject(facts, kinds.limitRange, "slipway", {
+    spec: {
+      limits: [
+        {
+          type: "Container",
+          default: { cpu: writeCpu(each.cpuCount), memory: writeBytes(each.memoryBytes) },
+          defaultRequest: {
+            cpu: writeCpu(each.cpuCount * requestShare),
+            memory: writeBytes(each.memoryBytes * requestShare),
+          },
+          max: { cpu: writeCpu(ceiling.cpuCount), memory: writeBytes(ceiling.memoryBytes) },
+        },
+      ],
+    },
+  });
+}
+
+/** For what each container's request loses or gains when it is written in whole units. */
+const ROUNDING: Amount = { cpuCount: 0.05, memoryBytes: 2 ** 20 };
+
+/** Plans the quota. */
+export function planQuota(
+  facts: ObjectFacts,
+  { sizes, podCount, largestPod, claimCount }: QuotaFacts,
+): KubernetesObject {
+  const { ceiling, requestShare } = sizes;
+  const cpuCount = ceiling.cpuCount + largestPod.cpuCount + ROUNDING.cpuCount;
+  const memoryBytes = ceiling.memoryBytes + largestPod.memoryBytes + ROUNDING.memoryBytes;
+  return makeObject(facts, kinds.resourceQuota, "slipway", {
+    spec: {
+      hard: {
+        "limits.cpu": writeCpu(cpuCount),
+        "limits.memory": writeBytes(memoryBytes),
+        "requests.cpu": writeCpu(cpuCount * requestShare + ROUNDING.cpuCount),
+        "requests.memory": writeBytes(memoryBytes * requestShare + ROUNDING.memoryBytes),
+        // As many again for those that replace others or have not quite ended.
+        pods: String(podCount * 2 + 2),
+        persistentvolumeclaims: String(claimCount),
+        "requests.storage": writeBytes(claimCount * facts.cluster.workspace.sizeBytes),
+        "services.loadbalancers": "0",
+        "services.nodeports": "0",
+      },
+    },
+  });
+}
