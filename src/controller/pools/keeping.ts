@@ -40,12 +40,14 @@ const HANDED_MS = 5 * 60_000;
 export async function lookAtPools(options: PoolsOptions, state: PoolState, signal: AbortSignal): Promise<number> {
   const { settings, store, clock } = options;
   await Promise.all(settings.map((pool) => describe(options, state, pool, signal)));
+  // Before the list: one that gets ready between the two would else be taken for left behind, and another one made.
+  const making = new Set(state.making.keys());
   const members = await store.pools.list();
   const failures = new Map((await store.pools.failures()).map((failure) => [failure.pool, failure]));
   const needs: Need[] = [];
   for (const pool of settings) {
     const own = members.filter((member) => member.pool === pool.name);
-    needs.push(await shrink(options, state, { pool, members: own, failures: failures.get(pool.name) }));
+    needs.push(await shrink(options, state, { pool, making, members: own, failures: failures.get(pool.name) }));
   }
   const known = new Set(settings.map(({ name }) => name));
   for (const member of members.filter(({ pool }) => !known.has(pool))) {
@@ -100,16 +102,17 @@ interface Need {
 interface Looked {
   readonly pool: PoolSettings;
   readonly members: readonly PoolMember[];
+  readonly making: ReadonlySet<string>;
   readonly failures: PoolFailure | undefined;
 }
 
 /** Has members go that are not wanted, and says how many are missing. */
-async function shrink(options: PoolsOptions, state: PoolState, { pool, members, failures }: Looked): Promise<Need> {
+async function shrink(options: PoolsOptions, state: PoolState, looked: Looked): Promise<Need> {
+  const { pool, members, making, failures } = looked;
   const now = options.clock.now();
   const spec = state.described.get(pool.name)?.spec;
   const wanted = wantedSize(pool, now);
   const planned = members.flatMap((member) => asPlanned(member) ?? []);
-  const making = new Set(state.making.keys());
   const plan = planPool({ wanted, version: spec?.version, members: planned, making, failures });
   for (const { id, because } of plan.retire) {
     const member = members.find((one) => one.id === id);
