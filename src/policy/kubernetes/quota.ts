@@ -59,7 +59,7 @@ export function planQuota(
         // As many again for those that replace others or have not quite ended.
         pods: String(podCount * 2 + 2),
         persistentvolumeclaims: String(claimCount),
-        "requests.storage": writeBytes(claimCount * facts.cluster.workspace.sizeBytes),
+        "requests.storage": claimCount === 0 ? "0" : writeBytes(claimCount * facts.cluster.workspace.sizeBytes),
         "services.loadbalancers": "0",
         "services.nodeports": "0",
       },
