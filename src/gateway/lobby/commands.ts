@@ -17,9 +17,10 @@ import {
 import { Fault } from "../../base/fault.ts";
 import type { Directory, Known } from "../../forge/directory.ts";
 import { fingerprintOf } from "../../base/fingerprint.ts";
-import type { EnvironmentRow, SessionRow, WhoRow } from "../../wire/lobby.ts";
+import type { EnvironmentRow, PoolExplanation, PoolRow, SessionRow, WhoRow } from "../../wire/lobby.ts";
 import type { Person, Who } from "../../wire/person.ts";
 import type { Session, Sessions } from "../sessions.ts";
+import { poolCells, poolText } from "./pool-words.ts";
 
 /** Whose environment a command is about. */
 export interface EnvironmentRef {
@@ -43,6 +44,19 @@ export interface LobbyEnvironments {
   /** Ends every process of it and cuts its sessions; files stay, and the next who enters wakes it. */
   sleep(ref: EnvironmentRef, options: { by: string }): Promise<void>;
   readLog(ref: EnvironmentRef): Promise<string>;
+  /** Moves it to another cluster with its files. @returns how long nobody could be in it, in milliseconds */
+  migrate(
+    ref: EnvironmentRef,
+    options: { to: string; by: string; report: (line: string) => void },
+    signal: AbortSignal,
+  ): Promise<number>;
+}
+
+/** What the lobby needs of the pools. `controller/pools/` has them. */
+export interface LobbyPools {
+  list(): Promise<PoolRow[]>;
+  /** @throws {Fault} `usage.wrong` when there is no such pool */
+  explain(name: string): Promise<PoolExplanation>;
 }
 
 /** One call of a command. */
@@ -52,6 +66,8 @@ export interface Call extends Invocation {
   readonly who: Who;
   readonly directory: Pick<Directory, "known">;
   readonly environments: LobbyEnvironments;
+  /** Absent where there are none. */
+  readonly pools?: LobbyPools | undefined;
   readonly sessions: Sessions;
   /** Writes to standard output; a line end is added. */
   readonly print: (line: string) => void;
@@ -77,6 +93,7 @@ export const lobbyCommands: readonly LobbyCommand[] = [
       const all = call.options["all"] === true;
       if (all) mustBeAdmin(call.person, "list everybody's environments");
       const rows = await call.environments.list(all ? undefined : call.person.id);
+      const hasClusters = rows.some(({ cluster }) => cluster !== undefined);
       printRows(call, rows, (row) => [
         row.login,
         row.phase,
@@ -84,6 +101,7 @@ export const lobbyCommands: readonly LobbyCommand[] = [
         `${row.sessionCount}`,
         row.lastActiveAt,
         row.person,
+        ...(hasClusters ? [row.cluster ?? "-"] : []),
       ]);
     },
   },
@@ -124,6 +142,44 @@ export const lobbyCommands: readonly LobbyCommand[] = [
       const ref = refOf(call);
       await call.environments.sleep(ref, { by: call.person.name });
       printOne(call, { sleeping: ref.login }, `${ref.login} sleeps`);
+    },
+  },
+  {
+    name: "migrate",
+    args: ["login"],
+    summary: "move an environment to another cluster with its files, unpushed work included; its login stays",
+    options: {
+      to: { type: "string", value: "cluster", summary: "where to; must be there" },
+      person: PERSON_OPTION,
+      json: JSON_OPTION,
+    },
+    run: async (call) => {
+      const ref = refOf(call);
+      const { to } = call.options;
+      if (typeof to !== "string" || to === "") throw wrongUsage("--to has to name a cluster");
+      const options = { to, by: call.person.name, report: call.tell };
+      const downMs = Math.round(await call.environments.migrate(ref, options, call.signal));
+      printOne(call, { migrated: ref.login, to, downMs }, `${ref.login} is on ${to} now; it was down for ${downMs} ms`);
+    },
+  },
+  {
+    name: "pool ls",
+    args: [],
+    summary: "list the pools of environments that are kept ready",
+    options: { json: JSON_OPTION },
+    run: async (call) => {
+      printRows(call, (await call.pools?.list()) ?? [], poolCells);
+    },
+  },
+  {
+    name: "pool explain",
+    args: ["name"],
+    summary: "tell how a pool is: its members, hits and misses with their reasons, refill time and idle cost",
+    options: { json: JSON_OPTION },
+    run: async (call) => {
+      if (call.pools === undefined) throw wrongUsage("there are no pools; they are kept on clusters");
+      const explained = await call.pools.explain(call.args[0] ?? "");
+      printOne(call, explained, poolText(explained));
     },
   },
   {
@@ -283,10 +339,14 @@ function printOne(call: Call, value: unknown, text: string): void {
 
 /** Reads the words of a command line. @throws {Fault} `usage.wrong` */
 export function readCommand(words: readonly string[]): { command: LobbyCommand } & Invocation {
-  const [name = "help", ...rest] = words;
-  const command = lobbyCommands.find((candidate) => candidate.name === name);
-  if (command === undefined) throw wrongUsage(`there is no command ${JSON.stringify(name)}; "help" lists them`);
-  return { command, ...readWords(command, rest) };
+  const asked = words.length === 0 ? ["help"] : words;
+  const command = lobbyCommands.find(({ name }) => name.split(" ").every((word, at) => asked[at] === word));
+  if (command === undefined) {
+    const isKnown = lobbyCommands.some(({ name }) => name.startsWith(`${asked[0] ?? ""} `));
+    const typed = asked.slice(0, isKnown ? 2 : 1).join(" ");
+    throw wrongUsage(`there is no command ${JSON.stringify(typed)}; "help" lists them`);
+  }
+  return { command, ...readWords(command, asked.slice(command.name.split(" ").length)) };
 }
 
 function helpText(): string {

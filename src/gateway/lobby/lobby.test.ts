@@ -3,10 +3,10 @@ import { Fault } from "../../base/fault.ts";
 import { makeLog } from "../../base/log.ts";
 import { message } from "../../ssh/numbers.ts";
 import { WireReader, WireWriter } from "../../ssh/wire.ts";
-import { EnvironmentRow, WhoRow } from "../../wire/lobby.ts";
+import { EnvironmentRow, PoolExplanation, PoolRow, WhoRow } from "../../wire/lobby.ts";
 import type { Person } from "../../wire/person.ts";
 import { Sessions, type Session } from "../sessions.ts";
-import type { LobbyEnvironments } from "./commands.ts";
+import type { LobbyEnvironments, LobbyPools } from "./commands.ts";
 import { makeLobby, type LobbyDeps } from "./lobby.ts";
 
 const named = (name: string, admin = false): Person => ({ id: name, name, fullName: name, email: "", admin });
@@ -53,6 +53,44 @@ const environments: LobbyEnvironments = {
     slept.push(`${ref.person} ${ref.login} by ${by}`);
   },
   readLog: async () => "x".repeat(5_000),
+  migrate: async (ref, { to, by, report }) => {
+    report(`slipway: moving files of ${ref.person} for ${by}`);
+    if (to === "north") throw new Fault("usage.wrong", "Cannot move", { told: "there is no cluster north" });
+    return 812.4;
+  },
+};
+
+const pool: PoolRow = {
+  name: "hello",
+  repository: "hello",
+  wanted: 5,
+  ready: 4,
+  filling: 1,
+  failed: 0,
+  hitRatio: 0.905,
+};
+
+const explanation: PoolExplanation = {
+  ...pool,
+  ...{ version: "0a1b2c3", madeFrom: "image=1", image: "debian", failed: 1, pausedBecause: "it crashes" },
+  pausedUntil: "2026-01-01T00:10:00.000Z",
+  failedMember: { id: "m1", cluster: "east", reason: "it crashes" },
+  sinceStart: { hits: 0, misses: 0 },
+  lastDay: { hits: 19, misses: 2, hitRatio: 19 / 21 },
+  missesBecause: { "pool empty": 2 },
+  refillP50Ms: 1_840,
+  ...{ idleUsd: 1.5, idleUsdPerHour: 0.0401 },
+  members: [
+    { id: "m1", cluster: "east", state: "failed", createdAt: "2026-01-01T00:00:00.000Z", reason: "it crashes" },
+  ],
+};
+
+const pools: LobbyPools = {
+  list: async () => [pool],
+  explain: async (name) => {
+    if (name === "hello") return explanation;
+    throw new Fault("usage.wrong", "Cannot explain", { told: `there is no pool "${name}"` });
+  },
 };
 
 interface Answer {
@@ -66,10 +104,22 @@ interface Answer {
 /** Runs a command as a client would that has so much window, adding to it as it reads. */
 async function call(
   line: string,
-  options: { person?: Person; sessions?: Sessions; window?: number; pty?: boolean } = {},
+  options: {
+    person?: Person;
+    sessions?: Sessions;
+    window?: number;
+    pty?: boolean;
+    rows?: EnvironmentRow[];
+    hasPools?: boolean;
+  } = {},
 ) {
   const { person = named("ada"), sessions = new Sessions(), window = 1_000, pty = false } = options;
-  const lobby = makeLobby({ environments, directory, sessions, log: makeLog("silent") });
+  const { rows } = options;
+  const lobby = makeLobby({
+    ...{ directory, sessions, log: makeLog("silent") },
+    environments: rows === undefined ? environments : { ...environments, list: async () => rows },
+    pools: options.hasPools === false ? undefined : pools,
+  });
   const answer: Answer = { stdout: "", stderr: "", status: undefined, ending: [] };
   const closed = Promise.withResolvers<undefined>();
   let windowLeft = window;
@@ -118,6 +168,61 @@ test("the lobby prints rows by tabs, and JSON that fits its schema", async () =>
   expect(EnvironmentRow.array().parse(parsed)).toEqual([row]);
 });
 
+test("the lobby lists clusters where there are some", async () => {
+  const rows = [{ ...row, cluster: "east" }, row];
+  const head = "hello-main\tidle\trunning\t0\t2026-01-02T00:00:00.000Z\tada";
+  expect((await call("ls", { rows })).stdout).toBe(`${head}\teast\n${head}\t-\n`);
+  expect(EnvironmentRow.array().parse(JSON.parse((await call("ls --json", { rows })).stdout))).toEqual(rows);
+});
+
+test("the lobby lists pools and tells of one, to everybody", async () => {
+  expect((await call("pool ls")).stdout).toBe("hello\thello\tany\t4/5 ready\t1 filling\t0 failed\t91 %\n");
+  expect(PoolRow.array().parse(JSON.parse((await call("pool ls --json")).stdout))).toEqual([pool]);
+  expect((await call("pool explain hello")).stdout.split("\n")).toEqual([
+    "pool\thello",
+    "repository\thello",
+    "cluster\tany",
+    "members\t4 ready of 5 wanted, 1 filling, 1 failed",
+    "version\t0a1b2c3",
+    "image\tdebian",
+    "paused\tuntil 2026-01-01T00:10:00.000Z: it crashes",
+    "failed\tm1 on east: it crashes",
+    "hits\tnone since the start, 19 of 21 (90 %) in the last day",
+    "missed\t2: pool empty",
+    "refill\t1.8 s, half of them",
+    "idle cost\t1.50 USD in 30 days, 0.0401 USD an hour now",
+    "",
+  ]);
+  expect(PoolExplanation.parse(JSON.parse((await call("pool explain hello --json")).stdout))).toEqual(explanation);
+  expect(await call("pool explain nope")).toMatchObject({ stderr: 'slipway: there is no pool "nope"\n', status: 2 });
+});
+
+test("the lobby says that there are no pools where there are none", async () => {
+  expect(await call("pool ls --json", { hasPools: false })).toMatchObject({ stdout: "[]\n", status: 0 });
+  expect(await call("pool explain hello", { hasPools: false })).toMatchObject({ status: 2 });
+});
+
+test("the lobby moves an environment to another cluster and tells for how long it was down", async () => {
+  expect(await call("migrate hello-main --to west")).toEqual(
+    expect.objectContaining({
+      stdout: "hello-main is on west now; it was down for 812 ms\n",
+      stderr: "slipway: moving files of ada for ada\n",
+    }),
+  );
+  const { stdout } = await call("migrate hello-main --to west --json");
+  expect(JSON.parse(stdout)).toEqual({ migrated: "hello-main", to: "west", downMs: 812 });
+  expect(await call("migrate hello-main")).toMatchObject({
+    stderr: "slipway: --to has to name a cluster\n",
+    status: 2,
+  });
+  expect(await call("migrate hello-main --to north")).toMatchObject({ status: 2 });
+  expect(await call("migrate --person bob hello-main --to west")).toMatchObject({ status: 77 });
+  expect(await call("migrate --person bob hello-main --to west", { person: named("eve", true) })).toMatchObject({
+    stderr: "slipway: moving files of bob for eve\n",
+    status: 0,
+  });
+});
+
 test("the lobby ends a command with exit-status, EOF and CLOSE, in this order (RFC 4254 section 6.10)", async () => {
   const answer = await call("ls");
   expect(answer.status).toBe(0);
@@ -140,6 +245,8 @@ test("the lobby returns carriage only to a terminal", async () => {
 
 test.each([
   ["nope", 'slipway: there is no command "nope"; "help" lists them\n'],
+  ["pool", 'slipway: there is no command "pool"; "help" lists them\n'],
+  ["pool nope x", 'slipway: there is no command "pool nope"; "help" lists them\n'],
   ["rm", "slipway: usage: rm <login> [--force] [--person <name>] [--json]\n"],
   ["ls --bogus", "slipway: Unknown option '--bogus'; usage: ls [--all] [--json]\n"],
   ["'open", "slipway: the command cannot be read: the ' is not closed\n"],

@@ -13,12 +13,14 @@ import { message, openFailure } from "../../ssh/numbers.ts";
 import { WireReader, WireWriter } from "../../ssh/wire.ts";
 import type { Lobby, LobbySession } from "../ports.ts";
 import type { Sessions } from "../sessions.ts";
-import { readCommand, type LobbyEnvironments } from "./commands.ts";
+import { readCommand, type LobbyEnvironments, type LobbyPools } from "./commands.ts";
 import { LOBBY_WINDOW_BYTES, SessionChannel, type RunCommand } from "./session-channel.ts";
 import { splitWords } from "./words.ts";
 
 export interface LobbyDeps {
   readonly environments: LobbyEnvironments;
+  /** Absent where there are none. */
+  readonly pools?: LobbyPools | undefined;
   readonly sessions: Sessions;
   readonly directory: Pick<Directory, "known">;
   readonly log: Log;
