@@ -39,6 +39,8 @@ export interface ClustersOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Whether somebody waits for an environment: members of pools are made later then. */
+  isBusy(): boolean;
 }
 
 export interface OpenClusters extends AsyncDisposable {
@@ -75,7 +77,7 @@ export async function openClusters(options: ClustersOptions, limits: Limits): Pr
   const described = {
     ...{ mirrors, directory, runtime, readFile },
     limits: { perPerson: 0, environment: limits, firstUid: 0, uidCount: 0 },
-    repositoryNamed: (name: string) => directory.repository(name),
+    repositoryNamed: (name: string) => directory.repositoryNamed(name),
     requestsOf: (_: unknown, cluster: string | undefined) => requestsOf(all, cluster),
   };
   const pools = makePools({
@@ -85,7 +87,7 @@ export async function openClusters(options: ClustersOptions, limits: Limits): Pr
     verify: async (id, signal) => {
       await all.get((await placeOf(id)) ?? "")?.runtime.verify(id, signal);
     },
-    isBusy: () => false,
+    isBusy: options.isBusy,
   });
   const keeping = pools.keep(stop.signal);
   opened.defer(() => keeping);

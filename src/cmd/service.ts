@@ -154,7 +154,9 @@ async function openEnvironments(
     env: gitEnvOf(options.env),
   });
   parts.defer(() => mirrors.close());
-  const places = await openPlaces(options, { parts, store, directory, mirrors, gatewayKey }, signal);
+  let isBusy = (): boolean => false;
+  const given = { parts, store, directory, mirrors, gatewayKey, isBusy: () => isBusy() };
+  const places = await openPlaces(options, given, signal);
   const environments = makeEnvironments({
     ...{ store: store.environments, ...places, mirrors, directory, audit, clock, log },
     pushCredential: async (id, until) => {
@@ -169,18 +171,20 @@ async function openEnvironments(
     },
   });
   parts.defer(() => environments.close());
+  isBusy = () => environments.isBusy();
   await environments.adopt();
   return { environments, lacks: places.runtime.lacks };
+}
+
+interface PlacesParts extends Pick<EnvironmentsParts, "parts" | "store" | "directory" | "gatewayKey"> {
+  readonly mirrors: Mirrors;
+  readonly isBusy: () => boolean;
 }
 
 /** Opens what environments run on: the clusters of the settings, or this machine where there are none. */
 async function openPlaces(
   options: ServiceOptions,
-  {
-    parts,
-    gatewayKey,
-    ...given
-  }: Pick<EnvironmentsParts, "parts" | "store" | "directory" | "gatewayKey"> & { mirrors: Mirrors },
+  { parts, gatewayKey, ...given }: PlacesParts,
   signal: AbortSignal,
 ): Promise<Pick<Context, "runtime" | "clusters">> {
   const { clock, log, env } = options;

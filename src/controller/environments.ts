@@ -71,6 +71,8 @@ export interface Environments {
     options: { readonly to: string; readonly by: string; readonly report: Report },
     signal: AbortSignal,
   ): Promise<number>;
+  /** Whether somebody waits for an environment now. */
+  isBusy(): boolean;
   /** Takes over what an earlier service left, and begins to watch. Called once, before anything else. */
   adopt(): Promise<void>;
   /** Shows a line at the terminals of everybody who is connected. Never rejects. */
@@ -122,6 +124,7 @@ export function makeEnvironments(context: Context): Environments {
     readLog: async (ref) => runtime.readLog((await findOwn(context, ref)).id, LOG_BYTES),
     migrate: async (ref, options, signal) =>
       migrateEnvironment(context, entries, { record: await findOwn(context, ref), ...options }, signal),
+    isBusy: () => entries.all().some(({ opening }) => opening !== undefined),
     adopt: async () => {
       await adoptAll(context, entries);
       watching = watchAll(context, entries, closing.signal);

@@ -75,6 +75,8 @@ export interface Directory {
   known(who: Who): Known | undefined;
   /** By id: one of the settings, or one that a forge knows or knew. */
   repository(id: string): Repository | undefined;
+  /** By what settings call it: the name, or `owner/name` of one that a forge has. */
+  repositoryNamed(name: string): Repository | undefined;
   /** Whether forges may know more keys than we do. */
   readonly canDiscover: boolean;
   /** Looks whether a key of nobody is a new collaborator's of a repository that a login names; `whose` knows it then. */
@@ -195,6 +197,14 @@ class Both implements Directory {
     const ref = this.#repositories.has(id) ? undefined : readRef(id);
     const facts = ref === undefined ? undefined : this.#access?.repository(ref);
     return facts === undefined ? this.#repositories.get(id) : this.#ofForge(facts);
+  }
+
+  repositoryNamed(name: string): Repository | undefined {
+    const own = this.#repositories.get(name);
+    if (own !== undefined) return own;
+    const known = [...(this.#access?.repositories() ?? [])];
+    const facts = known.find((one) => name === `${one.owner}/${one.name}` || name === one.name);
+    return facts === undefined ? undefined : this.#ofForge(facts);
   }
 
   async discover(key: string, login: Login, signal: AbortSignal): Promise<void> {

@@ -9,8 +9,9 @@ import type { Log } from "../../base/log.ts";
 import { LABELS } from "../../policy/kubernetes/labels.ts";
 import type { ClusterSettings } from "../../wire/cluster-settings.ts";
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
-import type { ClusterApi, Exec, ObjectWatch } from "./api/cluster-api.ts";
+import type { ClusterApi, ObjectWatch } from "./api/cluster-api.ts";
 import type { Doors } from "./inside/doors.ts";
+import type { StartProgram } from "./inside/line.ts";
 import { judgePod, type PodState, type RunningPod } from "./judge-pod.ts";
 import { type Entrance, type Kept, KEPT_ANNOTATION, readKept } from "./kept.ts";
 
@@ -112,8 +113,8 @@ export function execIn(
   { api }: Cluster,
   { namespace, name, container }: RunningPod,
   signal: AbortSignal,
-): (argv: readonly string[]) => Promise<Exec> {
-  return (argv) => api.exec({ namespace, pod: name, container, argv }, signal);
+): StartProgram {
+  return (argv, options = {}) => api.exec({ namespace, pod: name, container, argv, ...options }, signal);
 }
 
 /** Writes what is kept of an environment that is there already, and waits until we see it ourselves. */

@@ -4,6 +4,7 @@
  * @module
  */
 import { TOOLS_PATH } from "./inside.ts";
+import { GIT_CONFIG_ENV } from "./inside/git-config.ts";
 
 /** For images that set none. */
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -30,5 +31,5 @@ export function sessionEnvOf(
   env: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
   const { PATH: _path, ...base } = baseEnvOf(facts);
-  return { ...base, ...env };
+  return { ...base, ...GIT_CONFIG_ENV, ...env };
 }

@@ -28,6 +28,7 @@ import { LOG, TOOLS_PATH } from "./inside.ts";
 import { runInside } from "./inside/run-inside.ts";
 import { lookForWork } from "./inside/unsaved.ts";
 import { makeNotes } from "./notes.ts";
+import { packFiles, unpackFiles } from "./packing.ts";
 import { putToSleep } from "./sleeping.ts";
 import { readSource } from "./read-source.ts";
 import { makeNamespace, startEnvironment } from "./starting.ts";
@@ -56,6 +57,8 @@ export function makeRuntime(cluster: Cluster, queue: OneAtATime, closing: AbortS
       }),
     claim: (spec, start, report, signal) =>
       queue(spec.id, async () => claimMember(cluster, { spec, start, report }, withClosing(signal))),
+    pack: (id, signal) => packFiles(cluster, id, withClosing(signal)),
+    unpack: (id, files, signal) => unpackFiles(cluster, id, files, withClosing(signal)),
     connect: (id, session, signal) => openReach(cluster, id, session, withClosing(signal)),
     // What runs inside has no way to call us yet: git asks the person.
     listen: async () => ({ close: async () => {} }),

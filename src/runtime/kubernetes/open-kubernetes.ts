@@ -48,7 +48,7 @@ export function openKubernetes(options: KubernetesOptions, signal: AbortSignal):
   const where = { labelSelector: `${LABELS.installation}=${installation}` };
   const namespaces = api.watch(kinds.namespace, where);
   const pods = api.watch(kinds.pod, where);
-  const doors = makeDoors({ clock, log });
+  const doors = makeDoors({ exec: api.exec, clock, log });
   signal.addEventListener(
     "abort",
     () => {

@@ -9,11 +9,11 @@ import { Fault } from "../../base/fault.ts";
 import { makeCommandFile } from "../command-file.ts";
 import type { EnvironmentSpec, Report, StartSpec } from "../runtime.ts";
 import { quoteWord } from "../shell-words.ts";
-import type { Exec } from "./api/cluster-api.ts";
 import type { Cluster } from "./cluster.ts";
 import { RUN } from "./inside.ts";
 import { checkOut } from "./inside/checkout.ts";
 import { makeGitConfig } from "./inside/git-config.ts";
+import type { StartProgram } from "./inside/line.ts";
 import { runInside } from "./inside/run-inside.ts";
 import type { RunningPod } from "./judge-pod.ts";
 
@@ -23,7 +23,7 @@ export interface SetUpOptions {
   readonly report: Report;
   /** Whether its checkout has to be made. */
   readonly isNew: boolean;
-  readonly exec: (argv: readonly string[]) => Promise<Exec>;
+  readonly exec: StartProgram;
 }
 
 /** Sets it up; what it needs at each start of a pod beside what it needs once. */
@@ -40,13 +40,15 @@ export async function setUpPod(
   if (isNew) parts.push(checkOut(exec, spec.source, signal));
   const results = await Promise.allSettled(parts);
   for (const result of results) if (result.status === "rejected") throw result.reason;
-  // Only now: a service that was started before the checkout would find nothing to run.
-  await mustRun(exec, "kill -HUP 1", signal);
+  await startService(options, signal);
   report(isNew ? `checking out ${spec.source.branch}` : "setting up", cluster.clock.elapsed() - begun);
 }
 
-/** Writes what is in memory inside, and so is gone with the pod. */
-async function writeFiles({ spec, start, exec }: SetUpOptions, signal: AbortSignal): Promise<void> {
+/** Writes what is in memory inside, and so is gone with the pod: who commits, and the service command. */
+export async function writeFiles(
+  { spec, start, exec }: Pick<SetUpOptions, "spec" | "start" | "exec">,
+  signal: AbortSignal,
+): Promise<void> {
   const { run, runEnv, workspaceFolder } = start;
   const files = [[`${RUN}/gitconfig`, makeGitConfig(spec)]];
   if (run !== undefined) {
@@ -59,11 +61,15 @@ async function writeFiles({ spec, start, exec }: SetUpOptions, signal: AbortSign
   await mustRun(exec, ["umask 077", ...lines].join("\n"), signal);
 }
 
-async function mustRun(
-  exec: (argv: readonly string[]) => Promise<Exec>,
-  text: string,
+/** Only after the checkout: a service that was started before it would find nothing to run. */
+export async function startService(
+  { start, exec }: Pick<SetUpOptions, "start" | "exec">,
   signal: AbortSignal,
 ): Promise<void> {
+  if (start.run !== undefined) await mustRun(exec, "kill -HUP 1", signal);
+}
+
+async function mustRun(exec: StartProgram, text: string, signal: AbortSignal): Promise<void> {
   const { exitCode, stderr } = await runInside(exec, { text, output: "out", maxBytes: 1_024 }, signal);
   if (exitCode !== 0)
     throw new Fault("runtime.failed", `Cannot set up a pod: a step ended with ${exitCode}, ${stderr}`);

@@ -7,7 +7,9 @@
  * @module
  */
 import { Fault } from "../../base/fault.ts";
+import { writeManifestComplaint } from "../../policy/kubernetes/complaint.ts";
 import type { ObjectFacts, Plan } from "../../policy/kubernetes/facts.ts";
+import { planNamespace } from "../../policy/kubernetes/namespace.ts";
 import { planEnvironment } from "../../policy/kubernetes/plan.ts";
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import { makeHostKey } from "../host-key.ts";
@@ -166,12 +168,20 @@ async function makePlan(
       ...(container.runAsUser === undefined ? {} : { runAsUser: container.runAsUser }),
     },
     {
-      keys: { hostKey: keys.privateText, authorizedKeys: `${cluster.gatewayKey}\n` },
+      keys: {
+        hostKey: keys.privateText,
+        publicHostKey: keys.publicBlob,
+        authorizedKeys: `${cluster.gatewayKey}\n`,
+      },
       ...(container.image === undefined ? {} : { image: container.image }),
       ...(rendered === undefined ? {} : { manifests: rendered.objects }),
       ...(container.target === undefined ? {} : { targetName: container.target }),
     },
   );
+  if ("complaints" in planned) {
+    const told = planned.complaints.map(writeManifestComplaint).join("\n");
+    throw new Fault("manifests.invalid", `Cannot start ${spec.id}: ${told}`, { told });
+  }
   return { plan: planned, warnings: rendered?.warnings ?? [] };
 }
 
