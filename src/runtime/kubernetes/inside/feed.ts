@@ -24,10 +24,12 @@ export async function feedBy<T>(
   talk: (program: Exec, answers: Answers) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
+  const line = Promise.resolve(text).then(lineOf);
+  line.catch(() => {}); // thrown where it is waited for, which may be after the program was started
   return converse(
     exec([FEED], { mayStall: true }),
     async (program, answers) => {
-      program.stream.write(lineOf(await text));
+      program.stream.write(await line);
       return talk(program, answers);
     },
     signal,
