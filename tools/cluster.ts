@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 
 import { endAnyCluster, openAnyCluster } from "../test/cluster/any-cluster.ts";
 import { COMPONENTS } from "../test/cluster/components.ts";
+import { ensureImages } from "../test/cluster/ensure-images.ts";
 import { findCluster } from "../test/cluster/open-cluster.ts";
 
 const USAGE = `usage: npm run cluster up|down|status [name]
@@ -25,9 +26,14 @@ function tell(text: string): void {
 
 async function up(name: string): Promise<number> {
   const beganAt = performance.now();
-  const { kubeconfig } = await openAnyCluster({ name, env: process.env, onStep: tell });
-  tell(`cluster ${name}: ready after ${((performance.now() - beganAt) / 1000).toFixed(1)} s`);
-  process.stdout.write(`export KUBECONFIG=${kubeconfig}\n`);
+  const took = (): string => `${((performance.now() - beganAt) / 1000).toFixed(1)} s`;
+  const cluster = await openAnyCluster({ name, env: process.env, onStep: tell });
+  tell(`cluster ${name}: ready after ${took()}`);
+  if (cluster.importImage !== undefined) {
+    const images = await ensureImages(cluster);
+    tell(`cluster ${name}: has ${Object.values(images).join(", ")} after ${took()}`);
+  }
+  process.stdout.write(`export KUBECONFIG=${cluster.kubeconfig}\n`);
   return 0;
 }
 

@@ -44,7 +44,7 @@ export async function openAnyCluster({ name, env, onStep }: AnyClusterOptions): 
   }
   const file = env["KUBECONFIG"] ?? "";
   onStep(`cluster: using the one of KUBECONFIG=${file}`);
-  return findOwnBy(file) ?? plainCluster(file, refuseImages);
+  return findOwnBy(file) ?? plainCluster(file);
 }
 
 /** Takes the cluster of this name down, unless it is somebody else's. */
@@ -98,16 +98,12 @@ function fileFor(name: string): string {
   return join(folder, "kubeconfig");
 }
 
-async function refuseImages(archive: string): Promise<void> {
-  return Promise.reject(new Error(`Cannot put ${archive} on a cluster that is given: needs to be there already`));
-}
-
-function plainCluster(kubeconfig: string, importImage: Cluster["importImage"]): Cluster {
+function plainCluster(kubeconfig: string, importImage?: Cluster["importImage"]): Cluster {
   const kubectl = (args: readonly string[], input?: string): Promise<string> =>
     mustRun(["kubectl", `--kubeconfig=${kubeconfig}`, ...args], { ...SLOW, ...(input === undefined ? {} : { input }) });
   return {
     kubeconfig,
-    importImage,
+    ...(importImage === undefined ? {} : { importImage }),
     kubectl: async (...args) => kubectl(args),
     kubectlWith: async (input, ...args) => kubectl(args, input),
   };

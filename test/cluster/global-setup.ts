@@ -1,5 +1,5 @@
 /**
- * Brings up the cluster of a test run, and takes it down after. For the vitest project `cluster` alone.
+ * Brings up the cluster of a test run with the project's images on it, and takes it down after. For the vitest project `cluster` alone.
  *
  * One that was there before (`KUBECONFIG`) is left as it is.
  *
@@ -7,6 +7,7 @@
  */
 import type { TestProject } from "vitest/node";
 import { endAnyCluster, openAnyCluster } from "./any-cluster.ts";
+import { ensureImages } from "./ensure-images.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -20,8 +21,9 @@ const NAME = "test";
 /** Called by vitest before the first test. */
 export async function setup(project: TestProject): Promise<void> {
   const onStep = (text: string): void => void process.stderr.write(`${text}\n`);
-  const { kubeconfig } = await openAnyCluster({ name: NAME, env: process.env, onStep });
-  project.provide("kubeconfig", kubeconfig);
+  const cluster = await openAnyCluster({ name: NAME, env: process.env, onStep });
+  await ensureImages(cluster);
+  project.provide("kubeconfig", cluster.kubeconfig);
 }
 
 /** Called by vitest after the last. */

@@ -42,14 +42,15 @@ export interface Cluster {
   kubectl(...args: readonly string[]): Promise<string>;
   /** The same with text for its standard input. */
   kubectlWith(input: string, ...args: readonly string[]): Promise<string>;
-  /** Puts the images of an archive on the node. */
-  importImage(archive: string): Promise<void>;
+  /** Puts the images of an archive on its nodes. Absent of a cluster that takes its images from elsewhere. */
+  importImage?(archive: string): Promise<void>;
 }
 
 /** A cluster of our own that runs. Its scope takes it down, unless it was asked to stay. */
 export interface TestCluster extends Cluster, AsyncDisposable {
   readonly layout: Layout;
   readonly api: Api;
+  importImage(archive: string): Promise<void>;
   /** Ends a component at once, or with another signal (SIGSTOP and SIGCONT do not end it), and waits for its end. */
   kill(component: Component, signal?: NodeJS.Signals): Promise<void>;
   /** Starts a component that does not run. */
