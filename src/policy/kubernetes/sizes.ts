@@ -131,7 +131,7 @@ export function fitResources(resources: unknown, sizes: Sizes): unknown {
 export function targetResources(resources: unknown, sizes: Sizes, least: Partial<Amount>): unknown {
   const said = limitsOf(resources);
   const fit = (resource: keyof Amount): number =>
-    Math.min(sizes.ceiling[of], Math.max(said[of] ?? sizes.target[of], least[of] ?? 0));
+    Math.min(sizes.ceiling[resource], Math.max(said[resource] ?? sizes.target[resource], least[resource] ?? 0));
   const limit = { cpuCount: fit("cpuCount"), memoryBytes: fit("memoryBytes") };
   return overOthers(resources, resourcesOf(limit, sizes.requestShare));
 }
