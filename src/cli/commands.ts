@@ -121,6 +121,20 @@ export const commandSpecs = [
     ],
   },
   {
+    name: "slip pool ls",
+    args: [],
+    summary: "list the pools of environments that are kept ready",
+    options: { json: JSON_OPTION },
+    examples: ["slip pool ls"],
+  },
+  {
+    name: "slip pool explain",
+    args: ["name"],
+    summary: "tell how a pool is: its members, hits and misses with their reasons, refill time and idle cost",
+    options: { json: JSON_OPTION },
+    examples: ["slip pool explain shop", "slip pool explain shop --json"],
+  },
+  {
     name: "slip hostkey list",
     args: [],
     summary: "list the host keys: which prove who we are, which are only announced",

@@ -11,10 +11,12 @@ import type { Log } from "../base/log.ts";
 import type { Directory } from "../forge/directory.ts";
 import { readKeys } from "../forge/settings-keys.ts";
 import { openWebhooks, type Webhooks } from "../gateway/webhooks.ts";
+import type { LobbyPools } from "../gateway/lobby/commands.ts";
 import type { Settings } from "../wire/settings.ts";
 import { makeAccessBook } from "./control/access-book.ts";
 import { keepAuthorizedKeys } from "./control/keep-authorized-keys.ts";
 import { openControl } from "./control/open-control.ts";
+import { makePoolBook } from "./control/pool-book.ts";
 import type { Forges } from "./forges.ts";
 
 export interface AccessServices extends AsyncDisposable {
@@ -30,6 +32,8 @@ export interface AccessServicesOptions {
   readonly directory: Directory;
   /** Absent when none is connected. */
   readonly forges?: Forges;
+  /** Absent where there are none. */
+  readonly pools?: LobbyPools | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -44,7 +48,8 @@ export async function openAccessServices(options: AccessServicesOptions): Promis
     readKeys: () => readKeys(settings.people, folder),
     ...(access === undefined ? {} : { access }),
   });
-  parts.use(await openControl({ path: options.controlPath, handlers: book, log }));
+  const handlers = { ...book, ...makePoolBook(options.pools) };
+  parts.use(await openControl({ path: options.controlPath, handlers, log }));
   const { authorizedKeys } = settings;
   if (authorizedKeys?.folder !== undefined) {
     const kept = keepAuthorizedKeys({

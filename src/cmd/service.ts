@@ -12,6 +12,7 @@ import type { Log } from "../base/log.ts";
 import { untilFirst } from "../base/until-first.ts";
 import type { Context } from "../controller/context.ts";
 import { makeEnvironments, type Environments } from "../controller/environments.ts";
+import type { Pools } from "../controller/pools/ports.ts";
 import type { ForgeHealth } from "../forge/access/access.ts";
 import { type Directory, openDirectory } from "../forge/directory.ts";
 import { type Mirrors, openMirrors } from "../forge/mirrors.ts";
@@ -92,15 +93,16 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   parts.defer(() => {
     stop.abort();
   });
-  const { environments, lacks } = await openEnvironments(
+  const { environments, pools, lacks } = await openEnvironments(
     options,
     { parts, store, directory, audit, gatewayKey, ...forge },
     stop.signal,
   );
-  const gateway = await openGateway(options, { audit, hostKeys, gatewayKey, directory, environments, ...forge });
+  const opened = { directory, environments, pools, ...forge };
+  const gateway = await openGateway(options, { audit, hostKeys, gatewayKey, ...opened });
   parts.defer(() => gateway.close());
   const services = await openAccessServices({
-    ...{ settings, folder, directory, clock, log, ...forge },
+    ...{ settings, folder, directory, pools, clock, log, ...forge },
     controlPath: state.control,
   });
   parts.use(services);
@@ -141,7 +143,11 @@ async function openEnvironments(
   options: ServiceOptions,
   { parts, store, directory, audit, gatewayKey, forges }: EnvironmentsParts,
   signal: AbortSignal,
-): Promise<{ readonly environments: Environments; readonly lacks: readonly string[] }> {
+): Promise<{
+  readonly environments: Environments;
+  readonly pools: Pools | undefined;
+  readonly lacks: readonly string[];
+}> {
   const { clock, log, state } = options;
   const { settings } = options.settings;
   const mirrors = await openMirrors({
@@ -156,7 +162,7 @@ async function openEnvironments(
   parts.defer(() => mirrors.close());
   let isBusy = (): boolean => false;
   const given = { parts, store, directory, mirrors, gatewayKey, isBusy: () => isBusy() };
-  const places = await openPlaces(options, given, signal);
+  const { pools, ...places } = await openPlaces(options, given, signal);
   const environments = makeEnvironments({
     ...{ store: store.environments, ...places, mirrors, directory, audit, clock, log },
     pushCredential: async (id, until) => {
@@ -173,7 +179,7 @@ async function openEnvironments(
   parts.defer(() => environments.close());
   isBusy = () => environments.isBusy();
   await environments.adopt();
-  return { environments, lacks: places.runtime.lacks };
+  return { environments, pools, lacks: places.runtime.lacks };
 }
 
 interface PlacesParts extends Pick<EnvironmentsParts, "parts" | "store" | "directory" | "gatewayKey"> {
@@ -186,12 +192,12 @@ async function openPlaces(
   options: ServiceOptions,
   { parts, gatewayKey, ...given }: PlacesParts,
   signal: AbortSignal,
-): Promise<Pick<Context, "runtime" | "clusters">> {
+): Promise<Pick<Context, "runtime" | "clusters"> & { readonly pools?: Pools }> {
   const { clock, log, env } = options;
   const { settings, path: settingsPath } = options.settings;
   if (settings.clusters.length === 0)
     return { runtime: await openSandbox(sandboxOptions(options, gatewayKey), signal) };
-  const { runtime, clusters } = parts.use(
+  const { runtime, clusters, pools } = parts.use(
     await openClusters(
       {
         ...{ ...given, settings, settingsPath, clock, log, env },
@@ -201,7 +207,7 @@ async function openPlaces(
       settings.limits.environment,
     ),
   );
-  return { runtime, clusters };
+  return { runtime, clusters, pools };
 }
 
 interface GatewayParts {
@@ -210,6 +216,8 @@ interface GatewayParts {
   readonly gatewayKey: SigningKey;
   readonly directory: Directory;
   readonly environments: Environments;
+  /** Absent where there are no clusters. */
+  readonly pools: Pools | undefined;
   readonly forges?: Forges;
 }
 
@@ -231,7 +239,7 @@ async function openGateway(
     ...forgeGauges(parts.forges),
   });
   const { directory } = parts;
-  const lobby = makeLobby({ environments: parts.environments, directory, sessions, log });
+  const lobby = makeLobby({ environments: parts.environments, pools: parts.pools, directory, sessions, log });
   const { listen, limits } = settings;
   await using opened = new AsyncDisposableStack();
   const listener = await openListener(

@@ -37,6 +37,10 @@ async function run(words: readonly string[]): Promise<void> {
       return (await import("./access-commands.ts")).printAuthorizedKeys(state, call, print);
     case "slip install kubernetes":
       return (await import("./install-command.ts")).installKubernetes(call, { env: process.env, print, note });
+    case "slip pool ls":
+      return (await import("./pool-commands.ts")).listPools(state, call, print);
+    case "slip pool explain":
+      return (await import("./pool-commands.ts")).explainPool(state, call, print);
     case "slip hostkey list":
       (await import("./key-commands.ts")).listHostKeys(state, call, print);
       return;

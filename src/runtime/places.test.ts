@@ -132,5 +132,6 @@ test("baseEnv() asks the cluster that is named", () => {
 
 test("claim() refuses where there are no pools", async () => {
   const { places } = makeWorld();
-  await expect(places.claim?.(specOf("e1", "east"), silent, never)).rejects.toMatchObject({ code: "runtime.unable" });
+  const claiming = places.claim?.(specOf("e1", "east"), {} as StartSpec, silent, never);
+  await expect(claiming).rejects.toMatchObject({ code: "runtime.unable" });
 });

@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import { PoolExplanation, PoolRow } from "./lobby.ts";
 
 /** What opens a repository to somebody: a grant of the settings, or their role at the forge. */
 const Route = z.enum(["grant", "forge"]);
@@ -90,6 +91,8 @@ export const controlRequests = {
     asked: z.strictObject({ person: z.string().optional(), repository: z.string().optional() }),
     answer: z.array(AccessRow),
   },
+  "/pools/list": { asked: z.strictObject({}), answer: z.array(PoolRow) },
+  "/pools/explain": { asked: z.strictObject({ name: z.string() }), answer: PoolExplanation },
   "/authorized-keys": { asked: z.strictObject({ user: z.string() }), answer: AuthorizedKeysAnswer },
 } as const;
 

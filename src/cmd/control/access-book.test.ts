@@ -6,8 +6,7 @@ import { openDirectory } from "../../forge/directory.ts";
 import { readKeys } from "../../forge/settings-keys.ts";
 import type { AccessExplanation } from "../../wire/control.ts";
 import { checkSettings, type Settings } from "../../wire/settings.ts";
-import { makeAccessBook } from "./access-book.ts";
-import type { ControlHandlers } from "./open-control.ts";
+import { type AccessBook, makeAccessBook } from "./access-book.ts";
 
 /** Vera is of the settings alone, Anna is ada there; hub knows ada, bob, eve (reads only) and another who is called vera. */
 const SETTINGS = `version: 1
@@ -28,7 +27,7 @@ authorizedKeys:
 `;
 
 interface Opened {
-  readonly book: ControlHandlers;
+  readonly book: AccessBook;
   readonly world: AccessWorld;
   readonly access: Access;
   readonly settings: Settings;

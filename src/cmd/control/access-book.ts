@@ -20,8 +20,10 @@ import { findPerson, findRepository } from "./find-named.ts";
 import { listAccess } from "./list-access.ts";
 import type { ControlHandlers } from "./open-control.ts";
 
+export type AccessBook = Pick<ControlHandlers, "/access/explain" | "/access/list" | "/authorized-keys">;
+
 /** Makes what answers. */
-export function makeAccessBook(given: AccessBookOptions): ControlHandlers {
+export function makeAccessBook(given: AccessBookOptions): AccessBook {
   const options = { ...given, readKeys: lastGood(given.readKeys) };
   return {
     "/access/explain": async (asked, signal) => {

@@ -22,7 +22,8 @@ const ROW = { person: "ada", login: "ada", repository: "hello", route: "grant", 
 
 function handlersWith(changed: Partial<ControlHandlers>): ControlHandlers {
   const none = async (): Promise<never> => Promise.reject(new Error("Cannot answer: the test does not ask this"));
-  return { "/access/explain": none, "/access/list": none, "/authorized-keys": none, ...changed };
+  const pools = { "/pools/list": none, "/pools/explain": none };
+  return { "/access/explain": none, "/access/list": none, "/authorized-keys": none, ...pools, ...changed };
 }
 
 const list = async (socket: string): Promise<unknown> =>

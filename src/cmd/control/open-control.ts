@@ -91,7 +91,7 @@ async function reply(handlers: ControlHandlers, request: IncomingMessage, signal
   return { status: 200, body: JSON.stringify(await handle(handlers, { path, asked }, signal)) };
 }
 
-/** Each path with its own shape: a switch, as the types of the three cannot be told apart in one call. */
+/** Each path with its own shape: a switch, as the types of several cannot be told apart in one call. */
 async function handle(
   handlers: ControlHandlers,
   { path, asked }: { readonly path: ControlPath; readonly asked: unknown },
@@ -101,6 +101,10 @@ async function handle(
     case "/access/explain":
       return handlers[path](check(controlRequests[path].asked, asked), signal);
     case "/access/list":
+      return handlers[path](check(controlRequests[path].asked, asked), signal);
+    case "/pools/list":
+      return handlers[path](check(controlRequests[path].asked, asked), signal);
+    case "/pools/explain":
       return handlers[path](check(controlRequests[path].asked, asked), signal);
     case "/authorized-keys":
       return handlers[path](check(controlRequests[path].asked, asked), signal);
