@@ -8,8 +8,8 @@ import { z } from "zod";
 import { needs } from "../base/complaint.ts";
 import { placementLabels } from "./settings-clusters.ts";
 
-/** Kinds of objects whose pod people can be in. */
-export const targetKinds = ["deployment", "statefulset", "pod"] as const;
+/** Kinds of objects whose pod people can be in, in the words that kubectl takes for them. */
+const TARGET_KINDS = "deployments?|deploy|deployment\\.apps|statefulsets?|sts|statefulset\\.apps";
 
 const PATH_NEEDS = 'a path in the repository, as in "k8s" or "deploy/app.yaml"';
 
@@ -33,12 +33,12 @@ const manifests = z.preprocess(
 );
 
 const NAME = "[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?";
-const TARGET_NEEDS = `kind/name or kind/name/container, as in "deployment/api"; kinds are ${targetKinds.join(", ")}`;
+const TARGET_NEEDS = 'a workload as in "deployment/api", "statefulset/db" or "deployment/api/container"';
 
 const target = z
   .string({ error: ({ input }) => needs(TARGET_NEEDS, input) })
   .regex(
-    new RegExp(`^(?:${targetKinds.join("|")})/${NAME}(?:/[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)?$`),
+    new RegExp(`^(?:${TARGET_KINDS})/${NAME}(?:/[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)?$`),
     `needs ${TARGET_NEEDS}`,
   );
 

@@ -155,7 +155,7 @@ test("checkDefinition() complains of everything about containers at once", () =>
     .devcontainer.json:8: customizations.slipway.manifests[2]: needs a path in the repository, as in "k8s" or "deploy/app.yaml"
     .devcontainer.json:8: customizations.slipway.manifests[3]: needs a path in the repository, as in "k8s" or "deploy/app.yaml", is 5
     .devcontainer.json:8: customizations.slipway.manifests[4]: needs a path in the repository, as in "k8s" or "deploy/app.yaml"
-    .devcontainer.json:9: customizations.slipway.target: needs kind/name or kind/name/container, as in "deployment/api"; kinds are deployment, statefulset, pod
+    .devcontainer.json:9: customizations.slipway.target: needs a workload as in "deployment/api", "statefulset/db" or "deployment/api/container"
     .devcontainer.json:10: customizations.slipway.podSecurity: needs "restricted" or "baseline", is "privileged"
     .devcontainer.json:11: customizations.slipway.serviceAccountToken: needs true or false, is a string
     .devcontainer.json:12: customizations.slipway.runAsUser: needs the number of a user, from 0 to 4294967294, is -1
@@ -171,7 +171,14 @@ test.each([
   "deployment/api/web/x",
   "Deployment/api",
   "deployment/Api",
-  "pod/a_b",
+  "pod/a",
+  "sts/a_b",
 ])("checkDefinition() takes %j for no target", (target) => {
-  expect(told(JSON.stringify({ customizations: { slipway: { target } } }))).toMatch(/needs kind\/name/);
+  expect(told(JSON.stringify({ customizations: { slipway: { target } } }))).toMatch(
+    /target: needs a workload as in "deployment\/api"/,
+  );
+});
+
+test.each(["deploy/api", "statefulset/db.main/web"])("checkDefinition() takes %j for a target", (target) => {
+  expect(told(JSON.stringify({ customizations: { slipway: { target } } }))).toBe("");
 });
