@@ -97,7 +97,8 @@ export function findPod(cluster: Cluster, id: string, entrance: Pick<Entrance, "
 export function findReadyPod(cluster: Cluster, { kept }: Found): RunningPod | undefined {
   if (kept.entrance === undefined) return undefined;
   const state = findPod(cluster, kept.spec.id, kept.entrance);
-  return state.type === "running" && state.pod.uid === kept.readyPod ? state.pod : undefined;
+  const pod = state.type === "running" ? state.pod : state.type === "coming" ? state.maybe : undefined;
+  return pod?.uid === kept.readyPod ? pod : undefined;
 }
 
 /** @throws {Fault} `environment.gone` when it does not run */

@@ -70,7 +70,11 @@ test("judgePod() names what a pod waits for: a node, the tools, the container", 
   const coming = { conditions: [SCHEDULED], initContainerStatuses: [init] };
   expect(judgePod(pod(coming), "main")).toEqual({ type: "coming", step: "preparing the tools" });
   const done = { ...coming, initContainerStatuses: [{ ...init, state: { terminated: { exitCode: 0 } } }] };
-  expect(judgePod(pod(done), "main")).toEqual({ type: "coming", step: "starting the container" });
+  expect(judgePod(pod(done), "main")).toEqual({
+    type: "coming",
+    step: "starting the container",
+    maybe: { name: "main", namespace: "n", uid: "u", ip: undefined, container: "main" },
+  });
 });
 
 test("judgePod() says why a pod that is over ended", () => {

@@ -12,8 +12,8 @@ import type { KubernetesObject } from "../../wire/kubernetes.ts";
 /** A pod as far as it can be entered. */
 export type PodState =
   | { readonly type: "running"; readonly pod: RunningPod }
-  /** `step` names what it waits for; `trouble` is told when that takes long. */
-  | { readonly type: "coming"; readonly step: string; readonly trouble?: string }
+  /** `step` names what it waits for; `trouble` is told when that takes long. `maybe`: it may be there to be entered already. */
+  | { readonly type: "coming"; readonly step: string; readonly trouble?: string; readonly maybe?: RunningPod }
   | { readonly type: "failed"; readonly told: string }
   | { readonly type: "ending" };
 
@@ -86,11 +86,13 @@ export function judgePod(pod: KubernetesObject, container: string): PodState {
     if (told !== undefined) return told;
   }
   const target = status.containerStatuses.find(({ name }) => name === container);
-  if (target?.state.running !== undefined) {
-    const { name, namespace = "", uid = "" } = metadata;
-    return { type: "running", pod: { name, namespace, uid, ip: status.podIP, container } };
-  }
-  return comingOf(status);
+  const { name, namespace = "", uid = "" } = metadata;
+  const there = { name, namespace, uid, ip: status.podIP, container };
+  if (target?.state.running !== undefined) return { type: "running", pod: there };
+  const coming = comingOf(status);
+  // Kubelets look once a second whether a container runs, and start it well before they have seen that it does.
+  const isFirst = target === undefined || (target.restartCount === 0 && target.lastState.terminated === undefined);
+  return coming.step === STARTING && isFirst ? { ...coming, maybe: there } : coming;
 }
 
 /** What one container says against the pod, where it says anything. The others beside the target do not keep anybody out. */
@@ -110,7 +112,9 @@ function judgeContainer(container: ContainerStatus, isTarget: boolean): PodState
   return { type: "failed", told: `the container ${container.name} ended${how} as soon as it was started` };
 }
 
-function comingOf(status: z.infer<typeof Status>): PodState {
+const STARTING = "starting the container";
+
+function comingOf(status: z.infer<typeof Status>): Extract<PodState, { type: "coming" }> {
   const scheduled = status.conditions.find(({ type }) => type === "PodScheduled");
   if (scheduled?.status !== "True") {
     const { message = "" } = scheduled ?? {};
@@ -121,5 +125,5 @@ function comingOf(status: z.infer<typeof Status>): PodState {
     };
   }
   const isReady = status.initContainerStatuses.every(({ state }) => state.terminated?.exitCode === 0);
-  return { type: "coming", step: isReady ? "starting the container" : "preparing the tools" };
+  return { type: "coming", step: isReady ? STARTING : "preparing the tools" };
 }

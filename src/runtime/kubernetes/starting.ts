@@ -28,6 +28,7 @@ import {
 } from "./cluster.ts";
 import type { RunningPod } from "./judge-pod.ts";
 import { type Kept, withKept } from "./kept.ts";
+import { runInside } from "./inside/run-inside.ts";
 import { renderManifests } from "./manifests/render-manifests.ts";
 import { setUpPod } from "./set-up.ts";
 import { revisionOf } from "./sources.ts";
@@ -201,6 +202,8 @@ async function untilPod(cluster: Cluster, wanted: PodWanted, signal: AbortSignal
     const state = findPod(cluster, id, plan.target);
     const waited = clock.elapsed() - begun;
     if (state.type === "running") return state.pod;
+    if (state.type === "coming" && state.maybe !== undefined && (await answers(cluster, state.maybe, signal)))
+      return state.maybe;
     if (state.type === "failed" && waited >= FAILED_MS) throw unstarted(id, state.told);
     if (waited >= POD_MS) throw unstarted(id, troubleOf(state) ?? "its pod took too long to start");
     const trouble = waited < PATIENCE_MS ? undefined : (troubleOf(state) ?? (await whyNoPod(cluster, id, signal)));
@@ -215,6 +218,23 @@ async function untilPod(cluster: Cluster, wanted: PodWanted, signal: AbortSignal
     await pods.until(isOther, AbortSignal.any([signal, late.signal])).catch(() => signal.throwIfAborted());
     cancel();
   }
+}
+
+/** How often a container that should be about to start is asked, and after what pause. */
+const [KNOCKS, KNOCK_MS] = [12, 100];
+
+/** Says whether a container can be entered that no kubelet has said to run yet: that comes up to a second late. */
+async function answers(cluster: Cluster, pod: RunningPod, signal: AbortSignal): Promise<boolean> {
+  for (let knock = 0; knock < KNOCKS; knock++) {
+    try {
+      await runInside(execIn(cluster, pod, signal), { text: ":", output: "out", maxBytes: 0 }, signal);
+      return true;
+    } catch {
+      signal.throwIfAborted();
+      await cluster.clock.sleep(KNOCK_MS, signal);
+    }
+  }
+  return false;
 }
 
 function troubleOf(state: ReturnType<typeof findPod>): string | undefined {
