@@ -57,6 +57,24 @@ test("docs/settings.md shows forges of every type, with the defaults that it say
   expect(beside?.authorizedKeys?.allow).toEqual(["pty"]);
 });
 
+test("docs/settings.md shows a cluster with the defaults that it says, and a pool", () => {
+  const [cluster, pool] = blocks("yaml")
+    .slice(5)
+    .map((text) => checkSettings(text, "docs/settings.md"));
+  // The pool's cluster says nothing but how it is reached.
+  expect(cluster?.clusters).toEqual(pool?.clusters);
+  expect(pool?.pools.map(({ name, size, schedule }) => [name, size, schedule.length])).toEqual([["hello", 5, 2]]);
+});
+
+test("docs/settings.md shows a definition for clusters that is held there without a warning", () => {
+  const definition = makeDefinition(
+    { text: blocks("jsonc")[1] ?? "", source: "docs/settings.md" },
+    { repository: "hello", environmentId: "e1", place: "kubernetes" },
+  );
+  expect(definition.warnings).toEqual([]);
+  expect(definition.container).toMatchObject({ manifests: ["k8s"], target: "deployment/api/web", runAsUser: 1_000 });
+});
+
 test("docs/forges.md shows settings that are sound", () => {
   const shown = blocks("yaml", forgesPage).map((text) => checkSettings(text, "docs/forges.md"));
   expect(shown.map(({ forges }) => forges.map(({ name }) => name))).toEqual([["github"], ["github"]]);

@@ -77,7 +77,7 @@ function nameIn(role: string | undefined): string | undefined {
   return /slipway:missing-[0-9a-z]+/.exec(role ?? "")?.[0];
 }
 
-const IMAGES = "ok takes images slipway/toolbox:0.1.0 and slipway/base:0.1.0";
+const IMAGES = "ok takes images slipway/toolbox:0.1.0 and debian:bookworm-slim";
 
 test("checkClusters() finds nothing missing in a cluster that has everything", async () => {
   expect(await check({})).toEqual({

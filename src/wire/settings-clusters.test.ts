@@ -27,7 +27,7 @@ const BARE = {
   capacity: 100,
   namespacePrefix: "slipway-",
   people: "*",
-  images: { toolbox: "slipway/toolbox:0.1.0", base: "slipway/base:0.1.0", pullPolicy: "IfNotPresent", pullSecrets: [] },
+  images: { toolbox: "slipway/toolbox:0.1.0", base: "debian:bookworm-slim", pullPolicy: "IfNotPresent", pullSecrets: [] },
   workspace: { sizeBytes: 10_737_418_240, isEphemeral: false },
   podSecurity: "restricted",
   runAsUser: 1_000,

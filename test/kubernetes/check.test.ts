@@ -70,7 +70,7 @@ test("slip check --online prints the role that is missing, and is content once i
     "west\tmissing\tmay not create pods/exec",
     "west\tmissing\tmay not delete networkpolicies.networking.k8s.io",
     "west\tok\tkeeps no files of environments that sleep, as is set",
-    "west\tok\ttakes images slipway/toolbox:0.1.0 and slipway/base:0.1.0",
+    "west\tok\ttakes images slipway/toolbox:0.1.0 and debian:bookworm-slim",
   ]);
   expect(role).toContain(`  - kind: ServiceAccount\n    name: slip\n    namespace: ${space}\n`);
   roles.add(/slipway:missing-\w+/.exec(role)?.[0] ?? "");
