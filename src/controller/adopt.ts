@@ -30,6 +30,7 @@ export async function adoptAll(context: Context, entries: Entries): Promise<void
   }
   await Promise.all(quick);
   await clearUnrecorded(context, records);
+  await clearMoved(context, entries);
 }
 
 /** Looks at every environment every 30 s until `signal` aborts. */
@@ -40,6 +41,7 @@ export function watchAll(context: Context, entries: Entries, signal: AbortSignal
     const recorded = new Set(records.map(({ id }) => id));
     for (const entry of entries.all()) if (!recorded.has(entry.id) && !isInUse(entry)) entries.forget(entry.id);
     for (const { id } of records) if (!isBusy(entries.of(id))) await settle(context, entries, id);
+    await clearMoved(context, entries);
     return LOOK_EVERY_MS;
   };
   const onFailure = (error: unknown): void => {
@@ -132,6 +134,21 @@ async function clearUnrecorded(
       } else log.warn("environment.unrecorded-kept", { environment: id });
     } catch (error) {
       log.error("environment.unrecorded-kept", error, { environment: id });
+    }
+  }
+}
+
+/** What a move left on a cluster that its record does not name: the old place of one that was made, the new of one that was not. */
+async function clearMoved({ clusters, store, log }: Context, entries: Entries): Promise<void> {
+  for (const { name, isUp } of (await clusters?.list()) ?? []) {
+    const runtime = isUp ? clusters?.at(name) : undefined;
+    for (const id of (await runtime?.list()) ?? []) {
+      const record = await store.find(id);
+      if (record === undefined || record.cluster === name || isBusy(entries.of(id))) continue;
+      log.warn("environment.moved-away", { environment: id, from: name, to: record.cluster });
+      await runtime?.destroy(id).catch((error: unknown) => {
+        log.error("environment.not-cleared", error, { environment: id, cluster: name });
+      });
     }
   }
 }
