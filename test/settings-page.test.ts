@@ -1,9 +1,11 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
+import { faults } from "../src/base/fault.ts";
 import { makeDefinition } from "../src/policy/definition.ts";
 import { checkSettings } from "../src/wire/settings.ts";
 
 const page = readFileSync(new URL("../docs/settings.md", import.meta.url), "utf8");
+const clustersPage = readFileSync(new URL("../docs/kubernetes.md", import.meta.url), "utf8");
 const forgesPage = readFileSync(new URL("../docs/forges.md", import.meta.url), "utf8");
 
 /** The code blocks of a language. */
@@ -78,4 +80,16 @@ test("docs/settings.md shows a definition for clusters that is held there withou
 test("docs/forges.md shows settings that are sound", () => {
   const shown = blocks("yaml", forgesPage).map((text) => checkSettings(text, "docs/forges.md"));
   expect(shown.map(({ forges }) => forges.map(({ name }) => name))).toEqual([["github"], ["github"]]);
+});
+
+test("docs/kubernetes.md shows settings that are sound", () => {
+  const shown = blocks("yaml", clustersPage).map((text) => checkSettings(text, "docs/kubernetes.md"));
+  expect(shown.map(({ clusters }) => clusters.map(({ name }) => name))).toEqual([["west"]]);
+});
+
+test("docs/kubernetes.md says what to do about every fault of clusters", () => {
+  const codes = Object.keys(faults).filter((code) =>
+    /^(cluster|manifests)\.|^environment\.(un(placed|started)|stuck)$/.test(code),
+  );
+  for (const code of codes) expect(clustersPage).toContain(`| \`${code}\``);
 });
