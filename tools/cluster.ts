@@ -29,12 +29,16 @@ async function up(name: string): Promise<number> {
   const took = (): string => `${((performance.now() - beganAt) / 1000).toFixed(1)} s`;
   const cluster = await openAnyCluster({ name, env: process.env, onStep: tell });
   tell(`cluster ${name}: ready after ${took()}`);
-  if (cluster.importImage !== undefined) {
+  process.stdout.write(`export KUBECONFIG=${cluster.kubeconfig}\n`);
+  if (cluster.importImage === undefined) return 0;
+  try {
     const images = await ensureImages(cluster);
     tell(`cluster ${name}: has ${Object.values(images).join(", ")} after ${took()}`);
+    return 0;
+  } catch (error) {
+    tell(String(error));
+    return 1;
   }
-  process.stdout.write(`export KUBECONFIG=${cluster.kubeconfig}\n`);
-  return 0;
 }
 
 async function down(name: string): Promise<number> {
