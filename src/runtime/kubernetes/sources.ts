@@ -18,18 +18,18 @@ export function revisionOf({ branch, fromBranch = branch }: Pick<Source, "branch
   return `refs/heads/${fromBranch}`;
 }
 
-/** Reads a file as it is in a revision; `undefined` when there is none, or it is too large. Follows no link. */
+/**
+ * Reads a file as it is in a revision; `undefined` when there is none, or it is too large. Follows no link: of one, its text
+ * is what it leads to.
+ */
 export async function readMirrorFile(mirrorPath: string, revision: string, path: string): Promise<string | undefined> {
-  const entry = await git(mirrorPath, ["ls-tree", "-z", "--long", revision, "--", path]);
-  const [mode = "", type, , size] = (entry?.split("\t")[0] ?? "").split(/ +/);
-  if (type !== "blob" || !mode.startsWith("100") || Number(size) > FILE_BYTES) return undefined;
   return git(mirrorPath, ["cat-file", "blob", `${revision}:${path}`]);
 }
 
 /** Standard output of git in a mirror, `undefined` when it failed. */
 function git(mirrorPath: string, words: readonly string[]): Promise<string | undefined> {
   const env = { PATH: "/usr/local/bin:/usr/bin:/bin", LC_ALL: "C", GIT_CONFIG_GLOBAL: "/dev/null" };
-  const options = { env, timeout: READ_MS, maxBuffer: FILE_BYTES + 65_536, encoding: "utf8" } as const;
+  const options = { env, timeout: READ_MS, maxBuffer: FILE_BYTES, encoding: "utf8" } as const;
   // A mirror may belong to another user than the one we run as: git would refuse it otherwise.
   const safe = ["-c", `safe.directory=${mirrorPath}`, "-C", mirrorPath];
   return new Promise((resolve) => {
