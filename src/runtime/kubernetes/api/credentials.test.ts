@@ -156,3 +156,21 @@ test("a client whose token is refused has its plugin asked again and tries once 
   expect(await api.list(kinds.configMap, {}, AbortSignal.timeout(10_000))).toEqual([]);
   expect(server.seen.map(({ headers }) => headers.authorization)).toEqual(["Bearer old", "Bearer secret-of-ours"]);
 });
+
+test("an exec whose token is refused has the plugin asked again and is opened once more", async () => {
+  await using server = await ClusterServer.open();
+  const { token: _, ...access } = server.access;
+  const script = `cat "$(dirname "$0")/answer"; sed -i s/old/new/ "$(dirname "$0")/answer"`;
+  const { plugin: asked } = plugin(answerOf({ token: "old" }), script);
+  const options = {
+    name: "one",
+    requestRate: { perSecond: 100, burst: 100 },
+    clock: makeClock(),
+    log: recordingLog().log,
+  };
+  await using api = await openClusterApi({ ...options, access: { ...access, plugin: asked! } });
+  const request = { namespace: "a", pod: "p", container: "c", argv: ["true"] };
+  await expect(api.exec(request, AbortSignal.timeout(10_000))).rejects.toMatchObject({ code: "cluster.forbidden" });
+  expect(server.seen.map(({ headers }) => headers.authorization)).toEqual(["Bearer old", "Bearer new"]);
+  expect(api.requestCounts().get("exec pods")).toBe(2);
+});

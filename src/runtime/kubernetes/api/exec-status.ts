@@ -8,8 +8,11 @@
  */
 import { z } from "zod";
 
-import { Fault } from "../../../base/fault.ts";
+import type { Fault } from "../../../base/fault.ts";
 import type { ExecEnd, ExecRequest } from "./cluster-api.ts";
+import { type Asked, faultOf, readStatus, unreachedFault } from "./server-status.ts";
+import { parseJson } from "./requests.ts";
+import { readStatus } from "./server-status.ts";
 
 const Status = z.object({
   kind: z.literal("Status").optional(),
@@ -21,14 +24,12 @@ const Status = z.object({
     .optional(),
 });
 
-type Status = z.infer<typeof Status>;
-
 /** What the server says can be no longer than this before we cut it. */
 const SENTENCE_LENGTH = 1_000;
 
 /** Reads the status that ends an exec. What cannot be read says nothing of the program. */
 export function readExecStatus(text: string): ExecEnd {
-  const status = parseStatus(text);
+  const status = Status.safeParse(parseJson(text)).data;
   if (status?.status === undefined) return { type: "lost", reason: "the server's last word cannot be read" };
   if (status.status === "Success") return { type: "exited", exitCode: 0 };
   const code = status.details?.causes?.find(({ reason }) => reason === "ExitCode")?.message ?? "";
@@ -36,30 +37,28 @@ export function readExecStatus(text: string): ExecEnd {
   return { type: "refused", reason: sentenceOf(status) ?? "the server does not say why" };
 }
 
+/** What was asked for when a program was to be started: that is the permission it needs, besides `get`. */
+const askedFor = ({ namespace, pod }: ExecRequest): Asked => ({
+  verb: "create",
+  resource: "pods/exec",
+  namespace,
+  name: pod,
+});
+
 /** What came back instead of an upgrade. */
 export interface Refusal {
   readonly httpStatus: number;
   readonly body: string;
 }
 
-/**
- * Makes the fault of a refused upgrade. 401 and 403 are ours to be allowed; 400, 404 and the like are what we asked for. An error
- * of the server itself, 429 and 5xx, is to be tried again: it is how a kubelet that is away looks, or a container that is
- * not there yet.
- */
-export function faultOfRefusal(request: ExecRequest, { httpStatus, body }: Refusal): Fault {
-  const sentence = sentenceOf(parseStatus(body)) ?? `HTTP ${httpStatus} ${cut(body)}`.trim();
-  const message = `Cannot run a program in pod ${nameOf(request)}: ${sentence}`;
-  if (httpStatus === 401) {
-    return new Fault("cluster.forbidden", message, { told: "the cluster does not accept the service's credential" });
-  }
-  if (httpStatus === 403) {
-    const told = `the service may not create pods/exec in namespace ${request.namespace} of the cluster: ${sentence}`;
-    return new Fault("cluster.forbidden", message, { told });
-  }
-  const isServers = httpStatus >= 500 || httpStatus === 429;
-  if (isServers) return new Fault("cluster.unreached", message, { told: `the cluster did not do it: ${sentence}` });
-  return new Fault("cluster.refused", message, { told: `the cluster refused: ${sentence}` });
+/** Makes the fault of a refused upgrade. A 5xx may be a kubelet that is away, or a container that is not there yet. */
+export function faultOfRefusal(cluster: string, request: ExecRequest, { httpStatus, body }: Refusal): Fault {
+  return faultOf(cluster, askedFor(request), readStatus(httpStatus, parseJson(body), body));
+}
+
+/** Makes the fault of a server that was not reached. */
+export function faultOfDialling(cluster: string, request: ExecRequest, cause: Error): Fault {
+  return unreachedFault(cluster, askedFor(request), cause.message, cause);
 }
 
 /** Names the container a program is for. */
@@ -67,16 +66,16 @@ export function nameOf({ namespace, pod, container }: ExecRequest): string {
   return `${namespace}/${pod}, container ${container}`;
 }
 
-function parseStatus(text: string): Status | undefined {
+function parseJson(text: string): unknown {
   try {
-    return Status.safeParse(JSON.parse(text)).data;
+    return JSON.parse(text);
   } catch {
-    return undefined; // no JSON: a proxy in between answered, or the server broke off
+    return undefined; // a proxy in between answered, or the server broke off
   }
 }
 
-function sentenceOf(status: Status | undefined): string | undefined {
-  const sentence = status?.message ?? status?.reason;
+function sentenceOf(status: z.infer<typeof Status>): string | undefined {
+  const sentence = status.message ?? status.reason;
   return sentence === undefined || sentence === "" ? undefined : cut(sentence);
 }
 
