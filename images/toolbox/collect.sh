@@ -33,6 +33,9 @@ done
 cp -L "$loader" "$top/lib/$loader_name"
 
 take /usr/sbin/sshd "$top/libexec/sshd" libslipway-sshd.so
+# Sockets of forwarded agents are made in /tmp, which an image may not have, or not to write to; this name is as long.
+sed -i 's|/tmp/ssh-XXXXXXXXXX\x00|/run/slipway/XXXXXX\x00|' "$top/libexec/sshd"
+grep -q -a '/run/slipway/XXXXXX' "$top/libexec/sshd"
 take /usr/lib/openssh/sftp-server "$top/libexec/sftp-server" libslipway-names.so
 for program in ssh scp ssh-keygen ssh-add bash rsync; do
   take "$(command -v $program)" "$top/bin/$program" libslipway-names.so

@@ -17,7 +17,8 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSy
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { mustRun } from "../../harness/program.ts";
-import { copyIn, pack, readDebianSources, runIn, unpack } from "./chroot.ts";
+import { sourceEntries } from "../debian-sources.ts";
+import { copyIn, pack, runIn, unpack } from "./chroot.ts";
 import { hashFiles } from "./hash-files.ts";
 import { readDockerfile, type Instruction, type Stage } from "./dockerfile.ts";
 import { writeArchive, type ImageConfig } from "./write-archive.ts";
@@ -241,23 +242,26 @@ async function readBase(from: string): Promise<Built> {
 }
 
 async function readDebian(): Promise<{ hash: string; tar: string }> {
-  const folder = "/etc/apt/sources.list.d";
-  const files = [
-    "/etc/apt/sources.list",
-    ...(existsSync(folder) ? readdirSync(folder).map((name) => join(folder, name)) : []),
-  ];
-  const sources = readDebianSources(
-    files.filter((file) => existsSync(file)).map((file) => readFileSync(file, "utf8")),
-    RELEASE,
-  );
-  const hash = hashOf(RELEASE, ...sources, ...SLIM);
+  const sources = readSources();
+  const hash = hashOf(RELEASE, sources, ...SLIM);
   const act = async (root: string): Promise<void> => {
     const options = SLIM.map((path) => `--dpkgopt=path-exclude=${path}`);
-    const lists = sources.length === 0 ? [] : ["-"];
+    const lists = sources === "" ? [] : ["-"]; // Debian's own without it
     const words = ["mmdebstrap", "--quiet", "--variant=minbase", ...options, RELEASE, root, ...lists];
-    await mustRun(words, { input: sources.join("\n"), timeoutMs: 600_000 });
+    await mustRun(words, { input: sources, timeoutMs: 600_000 });
   };
   return { hash, tar: await makeFiles("", [{ hash, act, isSlow: true }]) };
+}
+
+/** Where this machine gets Debian's packages from: sources.list(5). */
+function readSources(): string {
+  const folder = "/etc/apt/sources.list.d";
+  const below = existsSync(folder) ? readdirSync(folder).sort() : [];
+  const files = ["/etc/apt/sources.list", ...below.map((name) => join(folder, name))].filter((file) =>
+    existsSync(file),
+  );
+  const texts = files.map((file) => ({ isStanzas: file.endsWith(".sources"), text: readFileSync(file, "utf8") }));
+  return sourceEntries(texts, RELEASE).replaceAll(/^Types: deb-src$/gm, "Types: deb");
 }
 
 function tarOf(hash: string): string {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { existsSync, lstatSync, mkdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, lstatSync, mkdirSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { mustRun, run } from "../../harness/program.ts";
 
@@ -37,25 +37,34 @@ export interface RunIn {
 /** Runs a shell line in a root file system. @throws {Error} with the end of what it said */
 export async function runIn({ root, line, env, workdir, user }: RunIn): Promise<void> {
   const resolver = join(root, "etc/resolv.conf");
-  const apt = join(root, APT_CONFIG);
+  const [apt, authorities] = [join(root, APT_CONFIG), join(root, AUTHORITIES)];
   const hadResolver = existsSync(resolver);
   if (!hadResolver) writeFileSync(resolver, "");
   writeFileSync(apt, await readAptConfig());
+  const trusted = process.env["NODE_EXTRA_CA_CERTS"];
+  if (trusted !== undefined) copyFileSync(trusted, authorities);
+  const machine = {
+    APT_CONFIG: `/${APT_CONFIG}`,
+    ...(await readNpmEnv()),
+    ...(trusted === undefined ? {} : { NODE_EXTRA_CA_CERTS: `/${AUTHORITIES}` }),
+  };
   try {
     const script = `mount --bind /etc/resolv.conf "$0/etc/resolv.conf" && mount -t proc proc "$0/proc" &&
       exec chroot ${user === "" ? "" : `--userspec="$3"`} "$0" /bin/sh -c 'cd "$0" && eval "$1"' "$1" "$2"`;
     await mustRun(
       // prettier-ignore
       ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private", "sh", "-c", script, root, workdir, line, user],
-      { env: { ...env, ...(await readNpmEnv()), APT_CONFIG: `/${APT_CONFIG}` }, timeoutMs: RUN_MS },
+      { env: { ...env, ...machine }, timeoutMs: RUN_MS },
     );
   } finally {
-    rmSync(apt, { force: true });
+    for (const file of [apt, authorities]) rmSync(file, { force: true });
     if (!hadResolver) rmSync(resolver, { force: true });
   }
 }
 
+/** What this machine needs for reaching packages is there while something runs, and no part of an image. */
 const APT_CONFIG = ".slipway-apt.conf";
+const AUTHORITIES = ".slipway-authorities.crt";
 
 /** How this machine is told to fetch Debian's packages; where from is in the sources of the base. */
 async function readAptConfig(): Promise<string> {
@@ -106,25 +115,4 @@ function inside(root: string, path: string): string {
     throw new Error(`Cannot copy ${path}: it is outside of its root`);
   }
   return whole;
-}
-
-/** Finds in the texts of this machine's sources those of a release of Debian; others may name other archives. */
-export function readDebianSources(texts: readonly string[], release: string): string[] {
-  const suites = new Set([release, `${release}-updates`, `${release}-security`]);
-  return texts.flatMap((text) => {
-    const lines = text.split("\n").filter((line) => /^deb\s/.test(line) && suites.has(suiteOf(line)));
-    const stanzas = text.split(/\n\s*\n/).filter((stanza) => {
-      const [, types = ""] = /^Types:(.*)$/m.exec(stanza) ?? [];
-      const [, names = ""] = /^Suites:(.*)$/m.exec(stanza) ?? [];
-      const words = names.trim().split(/\s+/);
-      return types.split(/\s+/).includes("deb") && words.every((name) => suites.has(name));
-    });
-    return [...lines, ...stanzas.map((stanza) => stanza.replace(/^Types:.*$/m, "Types: deb"))].map(
-      (part) => `${part}\n`,
-    );
-  });
-}
-
-function suiteOf(line: string): string {
-  return line.replace(/\[[^\]]*\]/, "").split(/\s+/)[2] ?? "";
 }
