@@ -16,7 +16,7 @@ import { NAMES } from "./inside-names.ts";
 import { LABELS } from "./labels.ts";
 import { templatePath } from "./manifest-kinds.ts";
 import type { QuotaFacts } from "./quota.ts";
-import { limitsOf, shareSizes, type Sized, type Sizes } from "./sizes.ts";
+import { type Amount, limitsOf, shareSizes, type Sized, type Sizes } from "./sizes.ts";
 import { takeObjects, type Taken } from "./take-objects.ts";
 import { claimCountOf, withoutClaims, withTidyTemplates } from "./volume-claims.ts";
 
@@ -47,15 +47,15 @@ export function planManifests(facts: ObjectFacts, target: TargetFacts, options: 
   const adapting = { cluster, sizes, token: target.serviceAccountToken, serviceAccounts };
   const placed = cluster.workspace.isEphemeral ? withoutClaims(taken) : withTidyTemplates(taken, cluster.workspace);
   const made = placed.taken.map((one) => {
-    const isTarget = entered !== undefined && one.given === entered.taken.given;
-    return makeWorkload(one, { ...options, facts, target, adapting, ...(isTarget ? { entered } : {}) });
+    const own = isOf(entered, one) ? { entered } : {};
+    return makeWorkload(one, { ...options, facts, target, adapting, ...own });
   });
   const claims = claimCountOf(placed.taken) + (cluster.workspace.isEphemeral ? 0 : 1);
   return {
     workloads: made.map(({ object }) => object).toSorted((one, other) => rank(one, entered) - rank(other, entered)),
     container: entered?.container ?? "",
     serviceNames: namesOf(taken, "Service"),
-    quota: { sizes, podCount: podCountOf(taken), largestPod: sizes.ceiling, claimCount: claims },
+    quota: { sizes, podCount: podCountOf(taken), largestPod: largestOf(taken, entered, sizes), claimCount: claims },
     warnings: [
       ...told.warnings,
       ...placed.warnings,
@@ -172,16 +172,31 @@ function podCountOf(taken: readonly Taken[]): number {
 
 /** What there is to be shared out, and among whom. */
 function sizedOf(taken: readonly Taken[], entered: Chosen | undefined): Sized[] {
-  return taken.flatMap(({ given, object }) => {
+  return taken.flatMap((one) => {
+    const { object } = one;
     const path = templatePath(object.kind);
     if (path === undefined) return [];
-    const isEntered = given === entered?.taken.given;
+    const isEntered = isOf(entered, one);
     const pods = isEntered ? 1 : Math.min(replicasOf(object), REPLICAS_MAX);
     return listOf(at(object, [...path, "spec", "containers"])).map((container) => {
       const { name, resources } = fieldsOf(container);
-      return { pods, isTarget: isEntered && textOf(name) === entered?.container, ...limitsOf(resources) };
+      return { pods, isTarget: isEntered && textOf(name) === entered.container, ...limitsOf(resources) };
     });
   });
+}
+
+function isOf(entered: Chosen | undefined, { given }: Taken): entered is Chosen {
+  return entered?.taken.given === given;
+}
+
+/** What the largest pod beside the target may use: while its workload replaces it there are two. */
+function largestOf(taken: readonly Taken[], entered: Chosen | undefined, { ceiling, each }: Sizes): Amount {
+  const others = taken.filter((one) => !isOf(entered, one)).map((one) => sizedOf([one], undefined));
+  const largest = (of: keyof Amount): number => {
+    const pods = others.map((containers) => containers.reduce((sum, one) => sum + (one[of] ?? each[of]), 0));
+    return Math.min(ceiling[of], Math.max(0, ...pods));
+  };
+  return { cpuCount: largest("cpuCount"), memoryBytes: largest("memoryBytes") };
 }
 
 /** Says so when the quota will keep some pods away. */

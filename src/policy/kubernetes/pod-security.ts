@@ -243,5 +243,5 @@ function missing(spec: unknown): PodComplaint[] {
 function shown(value: unknown): string {
   if (isFields(value)) return Object.keys(value).slice(0, 5).join(", ").slice(0, 60) || "an object";
   if (Array.isArray(value)) return "a list";
-  return (JSON.stringify(value) ?? typeof value).slice(0, 60);
+  return typeof value === "string" ? JSON.stringify(value.slice(0, 60)) : String(value).slice(0, 60);
 }

@@ -1,0 +1,85 @@
+/**
+ * Runs a program that makes objects of a folder, over files that anybody who can push wrote: without a network, without git,
+ * without our user where we are root, with little time and memory.
+ *
+ * @module
+ */
+import { constants } from "node:fs";
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { runProgram } from "../../program.ts";
+
+/** Where programs of this machine are looked for. */
+export const PROGRAM_FOLDERS = ["/usr/local/bin", "/usr/bin", "/bin"] as const;
+
+const TIME_S = 20;
+/** Of address space: a Go program reserves more than it uses. */
+const MEMORY_BYTES = 8 * 2 ** 30;
+const OUTPUT_BYTES = 4 * 2 ** 20;
+/** The user and group `nobody`. */
+const NOBODY = 65_534;
+
+/** Finds a program by its name; `undefined` when it is not on this machine. */
+export async function findProgram(name: string, folders: readonly string[]): Promise<string | undefined> {
+  for (const folder of folders) {
+    const path = join(folder, name);
+    const isThere = await access(path, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return path;
+  }
+  return undefined;
+}
+
+export interface RenderRun {
+  /** Program and arguments; the program by its path. */
+  readonly argv: readonly string[];
+  /** Folder that it may write to, and is in. */
+  readonly folder: string;
+  readonly isRoot: boolean;
+}
+
+/** @returns what it wrote, or the end of what it complained of */
+export async function runRenderer(
+  { argv, folder, isRoot }: RenderRun,
+  signal: AbortSignal,
+): Promise<{ readonly text: string } | { readonly wrong: string }> {
+  const env = [`HOME=${folder}`, `TMPDIR=${folder}`, "PATH=/nonexistent", "GOMAXPROCS=2", "GOMEMLIMIT=512MiB"];
+  const fence = isRoot
+    ? [
+        ...["unshare", "--net", "--"],
+        ...[
+          "setpriv",
+          `--reuid=${NOBODY}`,
+          `--regid=${NOBODY}`,
+          "--clear-groups",
+          "--no-new-privs",
+          "--bounding-set=-all",
+          "--",
+        ],
+      ]
+    : // A user namespace, where the machine lets ordinary users have one, is what a network namespace needs.
+      ["sh", "-c", 'unshare --user --net true 2>/dev/null && exec unshare --user --net -- "$@"; exec "$@"', "sh"];
+  const limits = ["prlimit", `--as=${MEMORY_BYTES}`, `--cpu=${TIME_S}`, "--core=0", "--"];
+  const timed = ["timeout", "--kill-after=1", String(TIME_S)];
+  const words = [...timed, ...fence, ...limits, "env", "-i", ...env, ...argv];
+  const options = { cwd: folder, maxBytes: OUTPUT_BYTES + 1 };
+  const { exitCode, stdout, stderr } = await runProgram(words, options, signal);
+  if (exitCode === 0 && Buffer.byteLength(stdout) > OUTPUT_BYTES)
+    return { wrong: `it wrote more than ${OUTPUT_BYTES} bytes` };
+  if (exitCode === 0) return { text: stdout };
+  // timeout(1): 124 when the time was up, 137 when it had to kill.
+  const why = exitCode === 124 || exitCode === 137 ? `it took longer than ${TIME_S} s, or too much memory` : stderr;
+  return { wrong: cleaned(why, folder) };
+}
+
+/** Without the names of our folders, on one line, its end. */
+function cleaned(text: string, folder: string): string {
+  const plain = text
+    .replaceAll(`${folder}/`, "")
+    .replaceAll(folder, ".")
+    .replace(/[\p{C}\s]+/gu, " ")
+    .trim();
+  return plain === "" ? "it failed without saying why" : plain.slice(-1_000);
+}
