@@ -33,7 +33,7 @@ import { gitEnvOf } from "./process.ts";
 import { readSecrets, type Secrets } from "./secrets.ts";
 import type { ReadSettings } from "./settings-file.ts";
 import { openAccessServices } from "./access-services.ts";
-import { type OpenClusters, openClusters } from "./clusters.ts";
+import { openClusters } from "./clusters.ts";
 import { type Forges, openForges } from "./forges.ts";
 import { ensureInstallationId, type StateFolder } from "./state-folder.ts";
 

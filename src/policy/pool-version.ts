@@ -37,7 +37,7 @@ export function differencesOf(one: string, other: string): string[] {
 export function partsOf(definition: Definition): Record<string, unknown> {
   const { container, user, workspaceFolder, containerEnv, commands } = definition;
   const { image, manifests, target, podSecurity, serviceAccountToken, tier, runAsUser, hostRequirements } = container;
-  const baked = commands.filter(({ name }) => isBaked(name)).map(({ name, parallel }) => [name, parallel]);
+  const baked = commands.filter(({ name }) => isBaked(name)).map(({ name, parallel }) => [name, parallel] as const);
   return {
     ...{ image, manifests, target, podSecurity, serviceAccountToken, tier, runAsUser, hostRequirements },
     ...{ user, workspaceFolder, containerEnv },
@@ -47,7 +47,7 @@ export function partsOf(definition: Definition): Record<string, unknown> {
 
 /** JSON whose keys are in order: two writers of the same mean the same. */
 function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
+  return JSON.stringify(value, (_, inner: unknown): unknown =>
     typeof inner === "object" && inner !== null && !Array.isArray(inner)
       ? Object.fromEntries(Object.entries(inner).toSorted(([one], [other]) => (one < other ? -1 : 1)))
       : inner,

@@ -78,10 +78,9 @@ test("wantedSize() agrees with the offsets of a zone on each side of the moment 
     fc.property(
       fc.constantFrom(...TRANSITIONS),
       fc.integer({ min: -3 * 1_440, max: 3 * 1_440 }),
-      fc.subarray(EVERY_DAY),
-      minute,
-      minute,
-      (transition, distance, days, fromMinute, untilMinute) => {
+      fc.record({ days: fc.subarray(EVERY_DAY), fromMinute: minute, untilMinute: minute }),
+      (transition, distance, given) => {
+        const { days, fromMinute, untilMinute } = given;
         const now = transition.at + distance * MINUTE_MS;
         const offset = now < transition.at ? transition.before : transition.after;
         const local = new Date(now + offset * MINUTE_MS); // its UTC fields are the wall clock's

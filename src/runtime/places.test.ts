@@ -17,7 +17,8 @@ interface World {
 }
 
 function makeWorld(): World {
-  const [east, west, clock, records] = [new FakeRuntime(), new FakeRuntime(), new HandClock(), new Map()];
+  const [east, west, clock] = [new FakeRuntime(), new FakeRuntime(), new HandClock()];
+  const records = new Map<string, string>();
   const { log, lines } = recordingLog();
   const asked: string[] = [];
   const placeOf = async (id: string): Promise<string | undefined> => {

@@ -43,27 +43,7 @@ const QUIET_MS = 5_000;
  * @param runtimes by the names that records and settings have for them
  */
 export function makePlaces(runtimes: ReadonlyMap<string, Runtime>, placeOf: PlaceOf, options: PlacesOptions): Places {
-  const places = new Map(
-    [...runtimes].map(([name, runtime]) => [name, { name, runtime, ...makePatience(name, options) }]),
-  );
-  const known = makeMemory();
-  /** What each listed last: where things are that nobody recorded. */
-  const listed = new Map<string, ReadonlySet<string>>();
-  const listerOf = (id: string): string | undefined => [...listed].find(([, ids]) => ids.has(id))?.[0];
-  const at = (cluster: string) => places.get(cluster) ?? refuse(cluster);
-  const of = async (id: string) => {
-    const remembered = known.get(id);
-    if (remembered !== undefined) return at(remembered);
-    const recorded = await placeOf(id);
-    if (recorded !== undefined) known.set(id, recorded);
-    return at(recorded ?? listerOf(id) ?? onlyOf(runtimes, id));
-  };
-  /** For calls on behalf of a specification, which says where; whoever asks for the environment next is sent there. */
-  const by = ({ id, cluster }: { readonly id: string; readonly cluster: string }) => {
-    const { runtime } = at(cluster);
-    known.set(id, cluster);
-    return runtime;
-  };
+  const { at, of, by, forget, list } = makeRoutes(runtimes, placeOf, options);
   return {
     get lacks() {
       // Of one place among several, nobody could tell whether it is theirs.
@@ -75,7 +55,7 @@ export function makePlaces(runtimes: ReadonlyMap<string, Runtime>, placeOf: Plac
       return at(cluster ?? first).runtime.baseEnv(user, workspaceFolder);
     },
     at: (cluster) => at(cluster).runtime,
-    forget: (id) => known.delete(id),
+    forget,
     create: async (spec, report, signal) => by(spec).create(spec, report, signal),
     start: async (spec, start, report, signal) => by(spec).start(spec, start, report, signal),
     claim: async (spec, start, report, signal) => {
@@ -97,9 +77,45 @@ export function makePlaces(runtimes: ReadonlyMap<string, Runtime>, placeOf: Plac
     sleep: async (id) => (await of(id)).runtime.sleep(id),
     destroy: async (id) => {
       await (await of(id)).runtime.destroy(id);
-      known.delete(id);
+      forget(id);
     },
-    list: async () => {
+    list,
+  };
+}
+
+interface Place {
+  readonly name: string;
+  readonly runtime: Runtime;
+  /** Asks it something that has to be answered in a while. */
+  readonly within: <T>(act: string, ask: () => Promise<T>) => Promise<T>;
+}
+
+/** Finds the place for each call. */
+function makeRoutes(runtimes: ReadonlyMap<string, Runtime>, placeOf: PlaceOf, options: PlacesOptions) {
+  const places = new Map<string, Place>();
+  for (const [name, runtime] of runtimes) places.set(name, { name, runtime, within: makePatience(name, options) });
+  const known = makeMemory();
+  /** What each listed last: where things are that nobody recorded. */
+  const listed = new Map<string, ReadonlySet<string>>();
+  const listerOf = (id: string): string | undefined => [...listed].find(([, ids]) => ids.has(id))?.[0];
+  const at = (cluster: string): Place => places.get(cluster) ?? refuse(cluster);
+  return {
+    at,
+    of: async (id: string): Promise<Place> => {
+      const remembered = known.get(id);
+      if (remembered !== undefined) return at(remembered);
+      const recorded = await placeOf(id);
+      if (recorded !== undefined) known.set(id, recorded);
+      return at(recorded ?? listerOf(id) ?? onlyOf(runtimes, id));
+    },
+    /** For calls on behalf of a specification, which says where; whoever asks for the environment next is sent there. */
+    by: ({ id, cluster }: { readonly id: string; readonly cluster: string }): Runtime => {
+      const { runtime } = at(cluster);
+      known.set(id, cluster);
+      return runtime;
+    },
+    forget: (id: string): void => known.delete(id),
+    list: async (): Promise<string[]> => {
       const lists = [...places.values()].map(async ({ name, runtime, within }) => {
         try {
           const ids = await within("list", () => runtime.list());
@@ -152,7 +168,7 @@ function makeMemory(): Memory {
  * Waits for a place no longer than it may take; after that, for a while, not at all: a sweep over its environments would
  * else wait for each, and keep those of other places waiting.
  */
-function makePatience(name: string, { clock }: PlacesOptions) {
+function makePatience(name: string, { clock }: PlacesOptions): Place["within"] {
   let quietUntil = 0;
   const away = (act: string): Fault =>
     new Fault(
@@ -162,21 +178,19 @@ function makePatience(name: string, { clock }: PlacesOptions) {
         told: `the cluster ${name} does not answer`,
       },
     );
-  return {
-    within: async <T>(act: string, ask: () => Promise<T>): Promise<T> => {
-      if (clock.elapsed() < quietUntil) throw away(act);
-      const late = Promise.withResolvers<never>();
-      const cancel = clock.after(ANSWER_MS, () => {
-        quietUntil = clock.elapsed() + QUIET_MS;
-        late.reject(away(act));
-      });
-      try {
-        const answer = ask();
-        answer.catch(() => undefined); // after the limit nobody waits for it
-        return await Promise.race([answer, late.promise]);
-      } finally {
-        cancel();
-      }
-    },
+  return async <T>(act: string, ask: () => Promise<T>): Promise<T> => {
+    if (clock.elapsed() < quietUntil) throw away(act);
+    const late = Promise.withResolvers<never>();
+    const cancel = clock.after(ANSWER_MS, () => {
+      quietUntil = clock.elapsed() + QUIET_MS;
+      late.reject(away(act));
+    });
+    try {
+      const answer = ask();
+      answer.catch(() => undefined); // after the limit nobody waits for it
+      return await Promise.race([answer, late.promise]);
+    } finally {
+      cancel();
+    }
   };
 }

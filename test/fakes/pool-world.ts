@@ -12,7 +12,7 @@ import type { PoolMember } from "../../src/store/pools.ts";
 import type { PoolSettings } from "../../src/wire/cluster-settings.ts";
 import { hang } from "./controller-world.ts";
 import { FakeRuntime } from "./fake-runtime.ts";
-import { HandClock } from "./hand-clock.ts";
+import type { HandClock } from "./hand-clock.ts";
 import { type LoggedLine, recordingLog } from "./recording-log.ts";
 
 export interface PoolWorld extends AsyncDisposable {
@@ -36,7 +36,7 @@ export interface PoolWorld extends AsyncDisposable {
 export interface Served {
   readonly pools: Pools;
   /** Ends it in an orderly way. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 export function poolOf(changes: Partial<PoolSettings> = {}): PoolSettings {
@@ -137,10 +137,15 @@ export class Killer {
           if (isLast && this.#when === "before") return this.#die();
           const result: unknown = await Reflect.apply(value, target, args);
           if (isLast) return this.#die();
-          return this.isDead ? hang() : result;
+          return this.#hasDied() ? hang() : result;
         };
       },
     });
+  }
+
+  /** It may have while somebody waited. */
+  #hasDied(): boolean {
+    return this.isDead;
   }
 
   #die(): Promise<never> {

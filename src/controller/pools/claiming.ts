@@ -107,18 +107,15 @@ async function giveBack({ store }: PoolsOptions, { handed }: PoolState, id: stri
 type Health = { readonly type: "alive" } | { readonly type: "dead" | "silent" | "away"; readonly why: string };
 
 /** Talks to a member. @throws when `signal` aborts */
-async function examine(
-  { runtime, verify, clock }: PoolsOptions,
-  { id }: PoolMember,
-  signal: AbortSignal,
-): Promise<Health> {
+async function examine(options: PoolsOptions, { id }: PoolMember, signal: AbortSignal): Promise<Health> {
+  const { runtime, clock } = options;
   const late = new AbortController();
   const cancel = clock.after(VERIFY_MS, () => late.abort());
   const until = AbortSignal.any([signal, late.signal]);
   try {
     const { power } = await unlessAborted(runtime.observe(id), until);
     if (power !== "running") return { type: "dead", why: `it is ${power}` };
-    await unlessAborted(verify(id, until), until);
+    await unlessAborted(options.verify(id, until), until);
     return { type: "alive" };
   } catch (error) {
     signal.throwIfAborted();

@@ -168,7 +168,7 @@ function startTakingAway(options: PoolsOptions, state: PoolState, member: PoolMe
 
 /** Begins to make what is missing, as much as may be made at once. @returns how long to wait at most, in milliseconds */
 async function fill(options: PoolsOptions, state: PoolState, needs: Need[], signal: AbortSignal): Promise<number> {
-  const { clock, isBusy } = options;
+  const { clock } = options;
   while (state.making.size < MAKING_MAX) {
     const able = needs.filter(({ pool, missing, paused, spec }) => {
       const isWaiting = clock.elapsed() < (state.waiting.get(pool.name)?.until ?? 0);
@@ -176,7 +176,7 @@ async function fill(options: PoolsOptions, state: PoolState, needs: Need[], sign
     });
     const need = able.toSorted((one, other) => missingShare(other) - missingShare(one))[0];
     if (need?.spec === undefined) break;
-    if (isBusy()) return BUSY_MS;
+    if (options.isBusy()) return BUSY_MS;
     need.missing -= 1;
     await startMaking(options, state, { pool: need.pool, spec: need.spec }, signal);
   }

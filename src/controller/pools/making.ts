@@ -56,11 +56,8 @@ export async function makeMember(options: PoolsOptions, making: Making, signal: 
   return { type: "ready", tookMs };
 }
 
-async function bringUp(
-  { runtime, clock, verify }: PoolsOptions,
-  { id, cluster, spec }: Making,
-  signal: AbortSignal,
-): Promise<void> {
+async function bringUp(options: PoolsOptions, { id, cluster, spec }: Making, signal: AbortSignal): Promise<void> {
+  const { runtime, clock } = options;
   const { spec: environment, start, bake, env } = spec.make(id, cluster);
   const late = new AbortController();
   const cancel = clock.after(MAKE_MS, () => {
@@ -77,7 +74,7 @@ async function bringUp(
       if (failure === undefined) continue;
       throw new Fault("environment.failed", `Cannot make member "${id}": ${failure}`, { told: failure });
     }
-    await verify(id, until);
+    await options.verify(id, until);
   } catch (error) {
     // Whatever it threw when it was told to end, it was for being late.
     throw late.signal.aborted && !signal.aborted ? late.signal.reason : error;
