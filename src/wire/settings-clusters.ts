@@ -12,7 +12,7 @@ import { processorCount, size, wholeNumber } from "./quantities.ts";
 import { line, some } from "./settings-words.ts";
 
 /** Images that are used when the settings name none. The toolbox is built by `images/toolbox`; any image will do as the base. */
-export const DEFAULT_IMAGES = { toolbox: "slipway/toolbox:0.1.0", base: "debian:bookworm-slim" } as const;
+const DEFAULT_IMAGES = { toolbox: "slipway/toolbox:0.1.0", base: "debian:bookworm-slim" } as const;
 
 /** What a name of an object may be: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ */
 const objectName = z

@@ -7,8 +7,7 @@ import { z } from "zod";
 
 import { writeYaml } from "../../src/base/write-yaml.ts";
 import { parseYaml } from "../../src/base/yaml.ts";
-import { rolesOf } from "../../src/cmd/install/rules.ts";
-import { neededPermissions } from "../../src/policy/kubernetes/needed-permissions.ts";
+import { type NeededPermission, neededPermissions } from "../../src/policy/kubernetes/needed-permissions.ts";
 import type { Cluster } from "../cluster/open-cluster.ts";
 import { sharedCluster } from "../cluster/shared-cluster.ts";
 import { type Ended, run } from "../harness/program.ts";
@@ -26,14 +25,25 @@ const allowed = neededPermissions().filter(
     !(verb === "create" && subresource === "exec") && !(verb === "delete" && resource === "networkpolicies"),
 );
 
+function ruleOf({ verb, group, resource, subresource }: NeededPermission) {
+  const name = subresource === undefined ? resource : `${resource}/${subresource}`;
+  return { apiGroups: [group], resources: [name], verbs: [verb] };
+}
+
 const Kubeconfig = z.looseObject({ users: z.array(z.looseObject({ name: z.string() })) });
 
 beforeAll(async () => {
   cluster = await sharedCluster();
   await cluster.kubectl("create", "namespace", space);
   await cluster.kubectl("-n", space, "create", "serviceaccount", "slip");
-  const subject = { kind: "ServiceAccount", name: "slip", namespace: space } as const;
-  await cluster.kubectlWith(writeYaml(rolesOf(allowed, { name: space, subject })), "apply", "-f", "-");
+  const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: space };
+  const subjects = [{ kind: "ServiceAccount", name: "slip", namespace: space }];
+  const apiVersion = "rbac.authorization.k8s.io/v1";
+  const objects = [
+    { apiVersion, kind: "ClusterRole", metadata: { name: space }, rules: allowed.map(ruleOf) },
+    { apiVersion, kind: "ClusterRoleBinding", metadata: { name: space }, roleRef, subjects },
+  ];
+  await cluster.kubectlWith(writeYaml(objects), "apply", "-f", "-");
   const token = (await cluster.kubectl("-n", space, "create", "token", "slip")).trim();
   const view = await cluster.kubectl("config", "view", "--raw", "--minify", "--flatten");
   const config = Kubeconfig.parse(parseYaml(view, "kubeconfig"));
