@@ -7,6 +7,8 @@
 
 /** How to reach and convince one API server. */
 export interface ExecConnection {
+  /** Of the cluster, as in the settings. */
+  readonly name: string;
   /** Base of the API server, `https:` or `http:`; may have a path, as behind a proxy for many clusters. */
   readonly url: URL;
   readonly tls: {

@@ -10,9 +10,8 @@ import { z } from "zod";
 
 import type { Fault } from "../../../base/fault.ts";
 import type { ExecEnd, ExecRequest } from "./cluster-api.ts";
-import { type Asked, faultOf, readStatus, unreachedFault } from "./server-status.ts";
 import { parseJson } from "./requests.ts";
-import { readStatus } from "./server-status.ts";
+import { type Asked, faultOf, readStatus, unreachedFault } from "./server-status.ts";
 
 const Status = z.object({
   kind: z.literal("Status").optional(),
@@ -64,14 +63,6 @@ export function faultOfDialling(cluster: string, request: ExecRequest, cause: Er
 /** Names the container a program is for. */
 export function nameOf({ namespace, pod, container }: ExecRequest): string {
   return `${namespace}/${pod}, container ${container}`;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // a proxy in between answered, or the server broke off
-  }
 }
 
 function sentenceOf(status: z.infer<typeof Status>): string | undefined {

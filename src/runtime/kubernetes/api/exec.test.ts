@@ -71,6 +71,7 @@ async function openFake(protocol: string, onUpgrade: "answer" | "hang" = "answer
   const { port } = https.address() as AddressInfo;
   const fake: FakeServer = {
     connection: {
+      name: "one",
       url: new URL(`https://127.0.0.1:${port}/k8s/one/`),
       tls: { ca: tls.cert },
       headers: async () => ({ authorization: "Bearer t" }),
@@ -343,7 +344,7 @@ test("openExec() says of a v4 server that it cannot, and ends nothing", async ()
 test.each([
   [
     403,
-    failure({ reason: "Forbidden", message: 'pods "a" is forbidden' }),
+    failure({ reason: "Forbidden", message: 'pods "a" is forbidden: User "b" cannot create' }),
     "cluster.forbidden",
     'pods "a" is forbidden',
   ],
@@ -351,9 +352,9 @@ test.each([
   [404, failure({ message: 'pods "api-1" not found' }), "cluster.refused", 'pods "api-1" not found'],
   [400, failure({ message: "container gone is not valid for pod api-1" }), "cluster.refused", "not valid for pod"],
   [500, failure({ message: "error dialing backend: refused" }), "cluster.unreached", "error dialing backend: refused"],
-  [502, "<html>bad\r\ngateway</html>", "cluster.unreached", "HTTP 502 <html>bad gateway</html>"],
-  [200, "ok", "cluster.refused", "HTTP 200 ok"],
-  [404, "x".repeat(1_000_000), "cluster.refused", "HTTP 404 xxx"],
+  [502, "<html>bad\r\ngateway</html>", "cluster.unreached", 'HTTP status 502: "<html>bad\\r\\ngateway</html>"'],
+  [200, "ok", "cluster.refused", 'HTTP status 200: "ok"'],
+  [404, "x".repeat(1_000_000), "cluster.refused", 'HTTP status 404: "xxx'],
 ])("openExec() makes a fault of HTTP %d with the server's sentence", async (status, body, code, sentence) => {
   await using fake = await openFake("v4.channel.k8s.io");
   fake.refusal = { status, body };

@@ -8,12 +8,11 @@ import { WebSocket } from "ws";
 import type { ClientOptions } from "ws";
 
 import type { Clock } from "../../../base/clock.ts";
-import { Fault } from "../../../base/fault.ts";
 import type { Log } from "../../../base/log.ts";
 import type { Exec, ExecRequest } from "./cluster-api.ts";
 import { V4, V5 } from "./exec-channels.ts";
 import type { ExecConnection } from "./exec-connection.ts";
-import { faultOfRefusal, nameOf } from "./exec-status.ts";
+import { faultOfDialling, faultOfRefusal, nameOf } from "./exec-status.ts";
 import { ExecStream } from "./exec-stream.ts";
 
 /** Most bytes of one message of the server; those there are send 32 KiB at most. */
@@ -62,9 +61,11 @@ export async function openExec(
         body += text;
         if (body.length > REFUSAL_BYTES) response.destroy();
       });
-      response.once("close", () => fail(faultOfRefusal(request, { httpStatus: response.statusCode ?? 0, body })));
+      response.once("close", () =>
+        fail(faultOfRefusal(connection.name, request, { httpStatus: response.statusCode ?? 0, body })),
+      );
     });
-    const onError = (cause: Error) => fail(faultOfDialling(request, cause));
+    const onError = (cause: Error) => fail(faultOfDialling(connection.name, request, cause));
     socket.once("error", onError);
     socket.once("open", () => {
       isOver.abort();
@@ -99,9 +100,4 @@ function makeUrl(base: URL, { namespace, pod, container, argv }: ExecRequest): U
   const streams = ["stdin", "stdout", "stderr"].map((name): [string, string] => [name, "true"]);
   url.search = new URLSearchParams([...words, ["container", container], ...streams]).toString();
   return url;
-}
-
-function faultOfDialling(request: ExecRequest, cause: Error): Fault {
-  const message = `Cannot run a program in pod ${nameOf(request)}: ${cause.message}`;
-  return new Fault("cluster.unreached", message, { cause, told: "the cluster cannot be reached" });
 }

@@ -182,6 +182,7 @@ async function openExecOn(connection: Connection, request: ExecRequest, signal: 
     const credentials = await connection.credentials(either);
     await connection.turn("exec pods", either);
     const server = {
+      name: connection.name,
       url: connection.urlOf(""),
       tls: credentials.tls,
       headers: async () => ({ ...credentials.headers }),
