@@ -13,12 +13,6 @@ export function pathOf(kind: ObjectKind, namespace?: string, name?: string): str
   return `${root}${within}/${kind.resource}${one}`;
 }
 
-/** Group of a kind; "" is the core group. */
-export function groupOf({ apiVersion }: Pick<ObjectKind, "apiVersion">): string {
-  const [group, version] = apiVersion.split("/");
-  return version === undefined ? "" : (group ?? "");
-}
-
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

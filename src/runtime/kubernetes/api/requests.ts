@@ -39,7 +39,7 @@ export interface Requests {
 }
 
 /** What is read, and what is changed: webhooks may take 30 s of the 60 s that the server allows itself. */
-export const LIMITS: ExchangeLimits & { readonly readHeadMs: number } = {
+const LIMITS: ExchangeLimits & { readonly readHeadMs: number } = {
   connectMs: 10_000,
   headMs: 40_000,
   readHeadMs: 15_000,
@@ -55,7 +55,7 @@ const LONGEST_WAIT_MS = 20_000;
 const MAX_SOCKETS = 12;
 
 /** Opens the way for requests; connects only when there are some. */
-export function openRequests(connection: Connection, limits = LIMITS): Requests {
+export function openRequests(connection: Connection): Requests {
   const agents = makeAgents({ maxSockets: MAX_SOCKETS, keepAlive: true });
 
   const sendOnce = async (ask: Ask, signal: AbortSignal): Promise<HttpAnswer> => {
@@ -69,7 +69,7 @@ export function openRequests(connection: Connection, limits = LIMITS): Requests 
       {
         agent: agents.of(credentials.tls),
         clock: connection.clock,
-        limits: ask.method === "GET" ? { ...limits, headMs: limits.readHeadMs } : limits,
+        limits: ask.method === "GET" ? { ...LIMITS, headMs: LIMITS.readHeadMs } : LIMITS,
       },
       signal,
     );

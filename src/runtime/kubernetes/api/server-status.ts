@@ -111,7 +111,7 @@ export function unreachedFault(cluster: string, asked: Asked, why: string, cause
 }
 
 /** `patch deployments "api" in namespace "x"`. */
-export function actOf({ verb, resource, namespace, name }: Asked): string {
+function actOf({ verb, resource, namespace, name }: Asked): string {
   const one = name === undefined ? "" : ` "${name}"`;
   return `${verb} ${resource}${one}${namespace === undefined ? "" : ` in namespace "${namespace}"`}`;
 }

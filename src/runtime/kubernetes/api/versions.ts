@@ -11,7 +11,7 @@
 import type { Permission, ServerVersion } from "./cluster-api.ts";
 
 /** Server-side apply, startup probes, bookmarks, v4 of the exec protocol: what all of it stands on. */
-export const OLDEST_MINOR = 20;
+const OLDEST_MINOR = 20;
 
 /** First minor version of Kubernetes 1 that has it. */
 const since = {
