@@ -14,7 +14,7 @@ import { findCluster, openCluster, takeDown, type Cluster, type TestCluster } fr
 export type Origin = "given" | "kind" | "k3d" | "own";
 
 /** Says which it is: the first that is there. */
-export async function originOf(env: NodeJS.ProcessEnv): Promise<Origin> {
+async function originOf(env: NodeJS.ProcessEnv): Promise<Origin> {
   if ((env["KUBECONFIG"] ?? "") !== "") return "given";
   const here = async (...words: string[]): Promise<boolean> => {
     try {

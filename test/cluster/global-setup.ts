@@ -5,9 +5,12 @@
  *
  * @module
  */
+import { existsSync, readdirSync } from "node:fs";
 import type { TestProject } from "vitest/node";
 import { endAnyCluster, openAnyCluster } from "./any-cluster.ts";
 import { ensureImages } from "./ensure-images.ts";
+import { CLUSTERS } from "./layout.ts";
+import { takeDown } from "./open-cluster.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -16,10 +19,12 @@ declare module "vitest" {
   }
 }
 
-const NAME = "test";
+/** Runs beside each other have a cluster each. */
+const NAME = `test-${process.pid}`;
 
 /** Called by vitest before the first test. */
 export async function setup(project: TestProject): Promise<void> {
+  await takeDownAbandoned();
   const onStep = (text: string): void => void process.stderr.write(`${text}\n`);
   const cluster = await openAnyCluster({ name: NAME, env: process.env, onStep });
   try {
@@ -33,4 +38,12 @@ export async function setup(project: TestProject): Promise<void> {
 /** Called by vitest after the last. */
 export async function teardown(): Promise<void> {
   await endAnyCluster(NAME, process.env);
+}
+
+/** Clusters of runs that were killed: the name has the run's process. */
+async function takeDownAbandoned(): Promise<void> {
+  for (const name of existsSync(CLUSTERS) ? readdirSync(CLUSTERS) : []) {
+    const [, pid] = /^test-([0-9]+)$/.exec(name) ?? [];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) await takeDown(name);
+  }
 }

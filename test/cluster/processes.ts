@@ -53,7 +53,7 @@ export function isAlive({ pid, startedAt }: Process): boolean {
 }
 
 /** Sends a signal if it still runs. */
-export function signalTo(process_: Process, signal: NodeJS.Signals): void {
+function signalTo(process_: Process, signal: NodeJS.Signals): void {
   if (!isAlive(process_)) return;
   try {
     process.kill(process_.pid, signal);
