@@ -46,7 +46,8 @@ export async function extractTree(
   }: { mirrorPath: MirrorRevision["mirrorPath"]; files: readonly TreeFile[]; near: readonly string[] },
   signal: AbortSignal,
 ): Promise<Extracted> {
-  const path = await mkdtemp(join(tmpdir(), "slipway-manifests-"));
+  // The renderer is another user then, who has to be able to walk there.
+  const path = await mkdtemp(join(isRoot() ? "/tmp" : tmpdir(), "slipway-manifests-"));
   const remove = async (): Promise<void> => rm(path, { recursive: true, force: true });
   try {
     const chosen = choose(files, near);
@@ -107,7 +108,15 @@ export async function renderFolder(
     return { wrong: `this needs ${needs} on the machine that Slipway runs on, and it is not there` };
   }
   const folder = join(extracted.path, "tree", path);
-  return runRenderer({ argv: [...argv, folder], folder: join(extracted.path, "scratch"), isRoot: isRoot() }, signal);
+  return runRenderer(
+    {
+      argv: [...argv, folder],
+      folder: join(extracted.path, "scratch"),
+      tree: join(extracted.path, "tree"),
+      isRoot: isRoot(),
+    },
+    signal,
+  );
 }
 
 async function kustomizeWords(folders: readonly string[]): Promise<string[] | undefined> {

@@ -12,7 +12,8 @@ import { runProgram } from "../../program.ts";
 /** Where programs of this machine are looked for. */
 export const PROGRAM_FOLDERS = ["/usr/local/bin", "/usr/bin", "/bin"] as const;
 
-const TIME_S = 20;
+/** Far more than a large overlay takes (guess); one that is hostile takes it all. */
+const TIME_S = 10;
 /** Of address space: a Go program reserves more than it uses. */
 const MEMORY_BYTES = 8 * 2 ** 30;
 const OUTPUT_BYTES = 4 * 2 ** 20;
@@ -37,12 +38,14 @@ export interface RenderRun {
   readonly argv: readonly string[];
   /** Folder that it may write to, and is in. */
   readonly folder: string;
+  /** Folder of the files, which people know by their paths in the repository alone. */
+  readonly tree: string;
   readonly isRoot: boolean;
 }
 
 /** @returns what it wrote, or the end of what it complained of */
 export async function runRenderer(
-  { argv, folder, isRoot }: RenderRun,
+  { argv, folder, tree, isRoot }: RenderRun,
   signal: AbortSignal,
 ): Promise<{ readonly text: string } | { readonly wrong: string }> {
   const env = [`HOME=${folder}`, `TMPDIR=${folder}`, "PATH=/nonexistent", "GOMAXPROCS=2", "GOMEMLIMIT=512MiB"];
@@ -71,15 +74,19 @@ export async function runRenderer(
   if (exitCode === 0) return { text: stdout };
   // timeout(1): 124 when the time was up, 137 when it had to kill.
   const why = exitCode === 124 || exitCode === 137 ? `it took longer than ${TIME_S} s, or too much memory` : stderr;
-  return { wrong: cleaned(why, folder) };
+  return { wrong: cleaned(why, tree) };
 }
 
-/** Without the names of our folders, on one line, its end. */
-function cleaned(text: string, folder: string): string {
+/** Without the names of our folders and what loggers write around a sentence, on one line, its end. */
+function cleaned(text: string, tree: string): string {
   const plain = text
-    .replaceAll(`${folder}/`, "")
-    .replaceAll(folder, ".")
+    .replaceAll(`${tree}/`, "")
+    .replaceAll(tree, ".")
     .replace(/[\p{C}\s]+/gu, " ")
-    .trim();
+    .trim()
+    // How kubectl says it: k8s.io/component-base, cli/run.go.
+    .replace(/^E[0-9]{4} [0-9:.]+ +[0-9]+ run\.go:[0-9]+\] "command failed" err="(.*)"$/, "$1")
+    .replaceAll('\\"', '"')
+    .replace(/^error: /i, "");
   return plain === "" ? "it failed without saying why" : plain.slice(-1_000);
 }
