@@ -4,10 +4,10 @@
  * @module
  */
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { mustRun } from "./program.ts";
 
-const EXAMPLE = join(import.meta.dirname, "../../examples/hello");
+const EXAMPLES = join(import.meta.dirname, "../../examples");
 const AUTHOR = ["-c", "user.name=Tess Ter", "-c", "user.email=tess@example.org", "-c", "init.defaultBranch=main"];
 
 export interface RepositoryOptions {
@@ -17,17 +17,25 @@ export interface RepositoryOptions {
   readonly fileCount?: number;
   /** Text of a devcontainer.json in place of the example's; `null` for none. */
   readonly definition?: string | null;
+  /** Folder of `examples/` that it is a copy of. @default hello */
+  readonly example?: string;
+  /** Texts of files by their paths, in the stead of those of the example. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
-/** Makes a bare repository at `path` with one commit of `examples/hello`. */
+/** Makes a bare repository at `path` with one commit of an example. */
 export async function makeRepository(path: string, options: RepositoryOptions = {}): Promise<void> {
-  const { branches = [], fileCount = 0, definition } = options;
+  const { branches = [], fileCount = 0, definition, example = "hello", files = {} } = options;
   const work = `${path}.work`;
   const keep = (from: string): boolean => definition === undefined || !from.includes(".devcontainer");
-  cpSync(EXAMPLE, work, { recursive: true, filter: keep });
+  cpSync(join(EXAMPLES, example), work, { recursive: true, filter: keep });
   if (typeof definition === "string") {
     mkdirSync(join(work, ".devcontainer"));
     writeFileSync(join(work, ".devcontainer/devcontainer.json"), definition);
+  }
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(work, dirname(path)), { recursive: true });
+    writeFileSync(join(work, path), text);
   }
   for (let number = 0; number < fileCount; number++) {
     const folder = join(work, "many", String(number % 20));
