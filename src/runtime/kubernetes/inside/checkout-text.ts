@@ -89,16 +89,25 @@ mv -T ${part}-$$ ${folder}
 ${DONE}`;
 }
 
+/** Lines of shell around a switch. */
+export interface Around {
+  readonly before: string;
+  readonly after: string;
+}
+
+const NOTHING: Around = { before: "", after: "" };
+
 /**
  * Changes the branch of a checkout that nobody has worked in: says what it has of the forge, up to the line `refs`, takes
  * commands for `git update-ref` and what objects they need, and checks the branch out. What the repository ignores stays.
  */
-export function makeSwitchText(source: Source, begin: string): string {
+export function makeSwitchText(source: Source, begin: string, { before, after }: Around = NOTHING): string {
   const { repository, branch } = source;
   const name = quoteWord(branch);
   const tracking = makeTracking(source);
   const section = quoteWord(tracking.split("\n")[0] ?? "");
   return `${PRELUDE}
+${before}
 cd ${quoteWord(`${WORKSPACE}/${repository}`)}
 git for-each-ref --format="%(objectname) %(refname)" refs/remotes/origin refs/tags
 old=$(git symbolic-ref -q HEAD || :)
@@ -114,5 +123,6 @@ over() { git checkout -q --no-track --no-guess "$@" -B ${name} ${begin} --; }
 over 2>/dev/null || over -f
 [ "$old" = refs/heads/${name} ] || [ -z "$old" ] || git update-ref -d "$old"
 ${tracking === "" ? "" : `grep -qxF ${section} .git/config || printf %s ${quoteWord(tracking)} >>.git/config`}
+${after}
 ${DONE}`;
 }

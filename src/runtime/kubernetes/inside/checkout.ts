@@ -10,7 +10,7 @@ import { Fault } from "../../../base/fault.ts";
 import { findBegin, makeConfig, makePackedRefs, type MirrorRefs, readMirrorRefs } from "../../repository-files.ts";
 import type { Source } from "../../runtime.ts";
 import type { Exec } from "../api/cluster-api.ts";
-import { makeCheckOutText, makeSwitchText } from "./checkout-text.ts";
+import { type Around, makeCheckOutText, makeSwitchText } from "./checkout-text.ts";
 import { type Answers, faultOfEnd } from "./conversation.ts";
 import { feedBy } from "./feed.ts";
 import type { StartProgram } from "./line.ts";
@@ -44,13 +44,19 @@ export async function checkOut(exec: StartProgram, source: Source, signal: Abort
   }
 }
 
+export interface Switch {
+  readonly source: Source;
+  /** Lines of shell to be run before and after, in the same exec; either failing fails the whole. */
+  readonly around?: Around;
+}
+
 /**
  * Makes the checkout inside, in which nobody has worked yet, one of another branch, or brings it up to date. Only what is
  * missing is sent.
  *
  * @throws {Fault} as `checkOut` does
  */
-export async function switchBranch(exec: StartProgram, source: Source, signal: AbortSignal): Promise<void> {
+export async function switchBranch(exec: StartProgram, { source, around }: Switch, signal: AbortSignal): Promise<void> {
   const refs = readMirrorRefs(source.mirrorPath, signal);
   const talk = async (program: Exec, answers: Answers) => {
     const had = new Map<string, string>();
@@ -64,7 +70,7 @@ export async function switchBranch(exec: StartProgram, source: Source, signal: A
     await send(program, { source, body: commands, wants, haves: known }, signal);
     await untilDone(program, answers, source);
   };
-  const text = refs.then((known) => makeSwitchText(source, findBegin(source, known)));
+  const text = refs.then((known) => makeSwitchText(source, findBegin(source, known), around));
   await feedBy(exec, text, talk, signal);
 }
 

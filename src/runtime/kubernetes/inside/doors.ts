@@ -36,6 +36,10 @@ export interface DoorsOptions {
   readonly exec: (request: ExecRequest, signal: AbortSignal) => Promise<Exec>;
   readonly clock: Clock;
   readonly log: Log;
+  /** Another program of the toolbox that waits for its first line. @default the door */
+  readonly program?: Pick<ExecRequest, "argv" | "mayStall">;
+  /** How long one is kept without any use; `null` as long as its environment. @default 10 minutes */
+  readonly idleMs?: number | null;
 }
 
 /** How long after a connection the next door is opened: not while that connection needs the processor. Guess. */
@@ -59,10 +63,11 @@ interface Entry {
 }
 
 /** Makes the keeper of doors of one cluster. */
-export function makeDoors({ exec, clock, log }: DoorsOptions): Doors {
+export function makeDoors(options: DoorsOptions): Doors {
+  const { exec, clock, log, program = { argv: [DOOR] }, idleMs = IDLE_MS } = options;
   const entries = new Map<string, Entry>();
   const open = ({ namespace, name, container }: DoorPod, signal: AbortSignal) =>
-    exec({ namespace, pod: name, container, argv: [DOOR] }, signal);
+    exec({ namespace, pod: name, container, ...program }, signal);
   const close = (id: string) => {
     const entry = entries.get(id);
     if (entry === undefined) return;
@@ -84,14 +89,15 @@ export function makeDoors({ exec, clock, log }: DoorsOptions): Doors {
       log.debug("kubernetes.door-lost", { environment: id, why, waitMs });
       entry.cancelNext();
       // Without any use it is not worth another.
-      if (clock.elapsed() - entry.usedAt + waitMs >= IDLE_MS) close(id);
+      if (idleMs !== null && clock.elapsed() - entry.usedAt + waitMs >= idleMs) close(id);
       else entry.cancelNext = clock.after(waitMs, () => keepOne(id, entry));
     };
     waiting.then(({ stream, ended }) => {
       stream.on("error", () => {}); // `ended` says it too
       void ended.then(again);
     }, again);
-    entry.cancelNext = clock.after(Math.max(0, entry.usedAt + IDLE_MS - clock.elapsed()), () => close(id));
+    if (idleMs === null) return;
+    entry.cancelNext = clock.after(Math.max(0, entry.usedAt + idleMs - clock.elapsed()), () => close(id));
   };
   /** The entry for this very pod, used now. */
   const use = (id: string, pod: DoorPod): Entry => {
