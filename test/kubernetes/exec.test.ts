@@ -174,19 +174,19 @@ describe.each(Object.keys(IMAGES))("in a pod of %s", (pod) => {
     await checkOut(exec, sourceOf("main"), soon());
     const made = ["## main...origin/main", "one", "refs/heads/main", ...others, "refs/tags/v1", "hello"];
     expect(await look()).toEqual(made);
-    await switchBranch(exec, sourceOf("feature/x"), soon());
+    await switchBranch(exec, { source: sourceOf("feature/x") }, soon());
     const switched = ["## feature/x...origin/feature/x", "of x", "refs/heads/feature/x", ...others];
     expect(await look()).toEqual([...switched, "refs/tags/v1", "hello"]);
 
     await commit("late", "late");
-    await switchBranch(exec, sourceOf("mine", "late"), soon());
+    await switchBranch(exec, { source: sourceOf("mine", "late") }, soon());
     await git("update-ref", "-d", "refs/heads/late");
     expect((await look()).slice(0, 4)).toEqual(["## mine", "late", "refs/heads/mine", "refs/remotes/origin/HEAD"]);
     const clean = { changedPaths: [], changedCount: 0, commits: [], commitCount: 0 };
     expect(await lookForWork(exec, "/workspace/hello", soon())).toEqual(clean);
     await sh("echo new >/workspace/hello/new");
     expect(await lookForWork(exec, "/workspace/hello", soon())).toMatchObject({ changedPaths: ["new"] });
-    await switchBranch(exec, sourceOf("main"), soon());
+    await switchBranch(exec, { source: sourceOf("main") }, soon());
     await expect(checkOut(exec, sourceOf("nope"), soon())).rejects.toMatchObject({ code: "repository.unreached" });
   });
 });

@@ -6,9 +6,12 @@
  */
 import { Fault } from "../../base/fault.ts";
 import type { EnvironmentSpec, Report, StartSpec } from "../runtime.ts";
-import { type Cluster, execIn, findReadyPod, mustFind } from "./cluster.ts";
+import type { Exec } from "./api/cluster-api.ts";
+import { type Cluster, findReadyPod, mustFind, mustRunIn } from "./cluster.ts";
 import { switchBranch } from "./inside/checkout.ts";
-import { startService, writeFiles } from "./set-up.ts";
+import { runInside } from "./inside/run-inside.ts";
+import { makeFilesText, START_SERVICE } from "./set-up.ts";
+import { closeStandby } from "./standby.ts";
 import { markNamespace } from "./starting.ts";
 
 /** A member that takes longer to answer is of no use: a cold start takes little more (guess). */
@@ -20,7 +23,7 @@ export interface ClaimOptions {
   readonly report: Report;
 }
 
-/** Claims it. @throws {Fault} `environment.unstarted` when it does not answer */
+/** Claims it. @throws {Fault} `environment.unstarted` when its pod is gone */
 export async function claimMember(
   cluster: Cluster,
   { spec, start, report }: ClaimOptions,
@@ -30,20 +33,32 @@ export async function claimMember(
   const found = await mustFind(cluster, spec.id);
   const pod = findReadyPod(cluster, found);
   if (pod === undefined) throw dead(spec.id, "its pod does not run");
-  const exec = execIn(cluster, pod, signal);
-  const late = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
-  await writeFiles({ spec, start, exec }, late).catch((cause: unknown) => {
-    signal.throwIfAborted();
-    throw dead(spec.id, "it does not answer", cause);
-  });
-  const marked = markNamespace(cluster, { ...found.kept, spec }, signal);
-  const switched = switchBranch(exec, spec.source, signal);
-  for (const result of await Promise.allSettled([marked, switched])) {
-    if (result.status === "rejected") throw result.reason;
-  }
-  await startService({ start, exec }, signal);
   cluster.doors.prepare(spec.id, pod);
+  const around = {
+    before: makeFilesText({ spec, start }),
+    after: start.run === undefined ? "" : START_SERVICE,
+  };
+  const marked = markNamespace(cluster, { ...found.kept, spec }, signal);
+  const feeding = (): Promise<Exec> => cluster.standby.feeds.take(spec.id, pod, signal);
+  const switched = switchBranch(feeding, { source: spec.source, around }, signal);
+  const results = await Promise.allSettled([marked, switched]);
+  closeStandby(cluster.standby, spec.id);
+  for (const result of results) if (result.status === "rejected") throw result.reason;
   report("claiming a prepared environment", cluster.clock.elapsed() - begun);
+}
+
+/** Says whether a member answers. @throws {Fault} `environment.unstarted` when it does not */
+export async function verifyMember(cluster: Cluster, id: string, signal: AbortSignal): Promise<void> {
+  const { pod } = await mustRunIn(cluster, id);
+  const late = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+  const running = (): Promise<Exec> => cluster.standby.runs.take(id, pod, late);
+  try {
+    const { exitCode } = await runInside(running, { text: ":", output: "out", maxBytes: 0 }, late);
+    if (exitCode !== 0) throw new Error(`Cannot run a shell inside: it ended with ${exitCode}`);
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw dead(id, "it does not answer", cause);
+  }
 }
 
 function dead(id: string, why: string, cause?: unknown): Fault {

@@ -14,6 +14,7 @@ import type { Doors } from "./inside/doors.ts";
 import type { StartProgram } from "./inside/line.ts";
 import { judgePod, type PodState, type RunningPod } from "./judge-pod.ts";
 import { type Entrance, type Kept, KEPT_ANNOTATION, readKept } from "./kept.ts";
+import type { Standby } from "./standby.ts";
 
 export interface Cluster {
   readonly api: ClusterApi;
@@ -26,6 +27,7 @@ export interface Cluster {
   readonly namespaces: ObjectWatch;
   readonly pods: ObjectWatch;
   readonly doors: Doors;
+  readonly standby: Standby;
   readonly clock: Clock;
   readonly log: Log;
 }

@@ -14,10 +14,12 @@ import type { ClusterSettings } from "../../wire/cluster-settings.ts";
 import { kinds } from "../../wire/kubernetes.ts";
 import type { Runtime } from "../runtime.ts";
 import type { ClusterApi } from "./api/cluster-api.ts";
-import { type Cluster, execIn, mustRunIn, untilSeen } from "./cluster.ts";
+import { verifyMember } from "./claiming.ts";
+import { type Cluster, findReadyPod, untilSeen } from "./cluster.ts";
 import { makeDoors } from "./inside/doors.ts";
-import { runInside } from "./inside/run-inside.ts";
+import { readKept } from "./kept.ts";
 import { makeRuntime } from "./make-runtime.ts";
+import { keepStandby, makeStandby } from "./standby.ts";
 
 export interface KubernetesOptions {
   /** Closed by whoever opened it, after the runtime. */
@@ -39,9 +41,6 @@ export interface KubernetesRuntime extends Runtime {
   verify(id: string, signal: AbortSignal): Promise<void>;
 }
 
-/** Something alive answers in this time (guess: ten times what is usual). */
-const ANSWER_MS = 2_000;
-
 /** Opens the runtime of one cluster; `signal` ends what it keeps open. */
 export function openKubernetes(options: KubernetesOptions, signal: AbortSignal): KubernetesRuntime {
   const { api, installation, clock, log } = options;
@@ -49,26 +48,24 @@ export function openKubernetes(options: KubernetesOptions, signal: AbortSignal):
   const namespaces = api.watch(kinds.namespace, where);
   const pods = api.watch(kinds.pod, where);
   const doors = makeDoors({ exec: api.exec, clock, log });
+  const standby = makeStandby(api, { clock, log });
   signal.addEventListener(
     "abort",
     () => {
-      doors.closeAll();
+      for (const programs of [doors, standby.runs, standby.feeds]) programs.closeAll();
       namespaces.close();
       pods.close();
     },
     { once: true },
   );
-  const cluster: Cluster = { ...options, namespaces, pods, doors };
+  const cluster: Cluster = { ...options, namespaces, pods, doors, standby };
+  keepStandby(standby, namespaces, (namespace) => findReadyPod(cluster, { namespace, kept: readKept(namespace) }));
   return {
     ...makeRuntime(cluster, makeOneAtATime(), signal),
     isUp: async () => {
       await untilSeen(cluster).catch(() => undefined);
       return namespaces.isConnected && pods.isConnected;
     },
-    verify: async (id, asked) => {
-      const { pod } = await mustRunIn(cluster, id);
-      const late = AbortSignal.any([asked, signal, AbortSignal.timeout(ANSWER_MS)]);
-      await runInside(execIn(cluster, pod, late), { text: ":", output: "out", maxBytes: 0 }, late);
-    },
+    verify: (id, asked) => verifyMember(cluster, id, AbortSignal.any([asked, signal])),
   };
 }

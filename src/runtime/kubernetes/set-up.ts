@@ -36,19 +36,17 @@ export async function setUpPod(
   const { spec, isNew, exec, report } = options;
   cluster.doors.prepare(spec.id, pod);
   const begun = cluster.clock.elapsed();
-  const parts = [writeFiles(options, signal)];
+  const parts = [mustRun(exec, makeFilesText(options), signal)];
   if (isNew) parts.push(checkOut(exec, spec.source, signal));
   const results = await Promise.allSettled(parts);
   for (const result of results) if (result.status === "rejected") throw result.reason;
-  await startService(options, signal);
+  // Only after the checkout: a service that was started before it would find nothing to run.
+  if (options.start.run !== undefined) await mustRun(exec, START_SERVICE, signal);
   report(isNew ? `checking out ${spec.source.branch}` : "setting up", cluster.clock.elapsed() - begun);
 }
 
-/** Writes what is in memory inside, and so is gone with the pod: who commits, and the service command. */
-export async function writeFiles(
-  { spec, start, exec }: Pick<SetUpOptions, "spec" | "start" | "exec">,
-  signal: AbortSignal,
-): Promise<void> {
+/** Shell lines that write what is in memory inside, and so is gone with the pod: who commits, and the service command. */
+export function makeFilesText({ spec, start }: Pick<SetUpOptions, "spec" | "start">): string {
   const { run, runEnv, workspaceFolder } = start;
   const files = [[`${RUN}/gitconfig`, makeGitConfig(spec)]];
   if (run !== undefined) {
@@ -58,16 +56,11 @@ export async function writeFiles(
   const lines = files.map(
     ([path = "", text = ""]) => `printf %s ${quoteWord(text)} >${path}.part && mv ${path}.part ${path} || exit 1`,
   );
-  await mustRun(exec, ["umask 077", ...lines].join("\n"), signal);
+  return ["umask 077", ...lines, "umask 022"].join("\n");
 }
 
-/** Only after the checkout: a service that was started before it would find nothing to run. */
-export async function startService(
-  { start, exec }: Pick<SetUpOptions, "start" | "exec">,
-  signal: AbortSignal,
-): Promise<void> {
-  if (start.run !== undefined) await mustRun(exec, "kill -HUP 1", signal);
-}
+/** Tells the first process to look for the service command. */
+export const START_SERVICE = "kill -HUP 1";
 
 async function mustRun(exec: StartProgram, text: string, signal: AbortSignal): Promise<void> {
   const { exitCode, stderr } = await runInside(exec, { text, output: "out", maxBytes: 1_024 }, signal);

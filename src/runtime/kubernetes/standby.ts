@@ -1,0 +1,56 @@
+/**
+ * Programs that wait in members of pools for whoever claims them: to start one takes longer than all that it does then.
+ *
+ * @module
+ */
+import type { Clock } from "../../base/clock.ts";
+import type { Log } from "../../base/log.ts";
+import { LABELS } from "../../policy/kubernetes/labels.ts";
+import type { KubernetesObject } from "../../wire/kubernetes.ts";
+import type { ClusterApi, ObjectWatch } from "./api/cluster-api.ts";
+import { type Doors, makeDoors } from "./inside/doors.ts";
+import { FEED, RUN_COMMAND } from "./inside.ts";
+import type { RunningPod } from "./judge-pod.ts";
+
+export interface Standby {
+  /** `run out`, for what is asked first. */
+  readonly runs: Doors;
+  /** `feed`, for the checkout. */
+  readonly feeds: Doors;
+}
+
+/** Makes the keepers of one cluster. */
+export function makeStandby({ exec }: Pick<ClusterApi, "exec">, of: { clock: Clock; log: Log }): Standby {
+  const waiting = { ...of, exec, idleMs: null };
+  return {
+    runs: makeDoors({ ...waiting, program: { argv: [RUN_COMMAND, "out"] } }),
+    feeds: makeDoors({ ...waiting, program: { argv: [FEED], mayStall: true } }),
+  };
+}
+
+/**
+ * Has programs wait in every member that is ready, those that an earlier service made too, for as long as it is a member.
+ *
+ * @param readyPod finds the pod of a namespace in which everything is set up
+ */
+export function keepStandby(
+  { runs, feeds }: Standby,
+  namespaces: ObjectWatch,
+  readyPod: (namespace: KubernetesObject) => RunningPod | undefined,
+): void {
+  namespaces.onChange(({ type, object }) => {
+    const { [LABELS.environment]: id, [LABELS.pool]: pool } = object.metadata.labels ?? {};
+    if (id === undefined) return;
+    const pod = type === "gone" || pool === undefined ? undefined : readyPod(object);
+    for (const programs of [runs, feeds]) {
+      if (pod === undefined) programs.close(id);
+      else programs.prepare(id, pod);
+    }
+  });
+}
+
+/** Ends those that wait in an environment which is no member any more. */
+export function closeStandby({ runs, feeds }: Standby, id: string): void {
+  runs.close(id);
+  feeds.close(id);
+}
