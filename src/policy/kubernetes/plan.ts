@@ -64,7 +64,10 @@ function planImage(facts: ObjectFacts, target: TargetFacts, image: string): Plan
     serviceNames: [],
     quota: { sizes, podCount: 1, largestPod: sizes.ceiling, claimCount },
     warnings: [],
-    complaints: complaints.map(({ message }) => ({ path: ["customizations", "slipway", "runAsUser"], message })),
+    // All containers of it run as the same user: one complaint says it.
+    complaints: complaints
+      .slice(0, 1)
+      .map(({ message }) => ({ path: ["customizations", "slipway", "runAsUser"], message })),
   };
 }
 
