@@ -16,7 +16,7 @@ export const CHANNEL = { stdin: 0, stdout: 1, stderr: 2, status: 3, close: 255 }
  * Most bytes of one message of ours. Servers read a message whole into memory before they hand it on, and read no
  * fragments: golang.org/x/net/websocket, used up to now by containerd and CRI-O, takes each frame for a message.
  */
-export const MESSAGE_BYTES = 64 * 1_024;
+const MESSAGE_BYTES = 64 * 1_024;
 
 /** Slabs kept for reuse, in all: 64 KiB of garbage for each message would be collected at the speed of the upload. */
 const SPARE_MAX = 32;
