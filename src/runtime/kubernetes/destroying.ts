@@ -10,25 +10,24 @@ import { z } from "zod";
 import { Fault } from "../../base/fault.ts";
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import { type Cluster, findEnvironment, isEnding, namespaceName } from "./cluster.ts";
+import { endWorkloads } from "./sleeping.ts";
 
 /** How long whoever asked waits; it is gone on with by the next look (guess: a namespace takes 5 to 20 s). */
 const GONE_MS = 60_000;
 
+/** How long pods are waited for before their namespace is (guess: twice what a busy node takes). */
+const PODS_MS = 15_000;
+
 /** @throws {Fault} `environment.stuck` naming what holds it */
 export async function destroyEnvironment(cluster: Cluster, id: string, signal: AbortSignal): Promise<void> {
-  const { api, namespaces, pods, clock } = cluster;
+  const { api, namespaces, clock } = cluster;
   cluster.doors.close(id);
   const name = namespaceName(cluster, id);
   const find = () => findEnvironment(cluster, id)?.namespace;
   const namespace = find();
   if (namespace === undefined) return;
   if (!isEnding(namespace)) {
-    // Pods first, and at once: nobody is in them any more, and the namespace waits for their grace.
-    const mine = pods.all().filter(({ metadata }) => metadata.namespace === name);
-    const removal = { graceSeconds: 1 };
-    await Promise.all(
-      mine.map((pod) => api.remove({ of: kinds.pod, namespace: name, name: pod.metadata.name }, removal, signal)),
-    );
+    await endPods(cluster, id, signal);
     const { uid } = namespace.metadata;
     await api.remove({ of: kinds.namespace, name }, uid === undefined ? {} : { uid }, signal);
   }
@@ -47,6 +46,19 @@ export async function destroyEnvironment(cluster: Cluster, id: string, signal: A
     });
   } finally {
     cancel();
+  }
+}
+
+/**
+ * Pods go first, and at once, since nobody is in them any more: a namespace that finds some left looks again only after a
+ * multiple of their grace. One that does not go is for the namespace to wait for.
+ */
+async function endPods(cluster: Cluster, id: string, signal: AbortSignal): Promise<void> {
+  try {
+    await endWorkloads(cluster, id, { removal: { graceSeconds: 1 }, mostMs: PODS_MS }, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    cluster.log.warn("kubernetes.pods-stay", { environment: id, err: error });
   }
 }
 

@@ -7,9 +7,10 @@ import { Fault } from "../../base/fault.ts";
 import { LABELS } from "../../policy/kubernetes/labels.ts";
 import { kinds, type ObjectKind } from "../../wire/kubernetes.ts";
 import type { Unsaved } from "../runtime.ts";
+import type { Removal } from "./api/cluster-api.ts";
 import { type Cluster, findReadyPod, type Found, keepOf, namespaceName } from "./cluster.ts";
 
-/** Kubelets wait for the grace of a pod, and nodes may be away (guess). */
+/** How long kubelets may take, who wait for the grace of a pod; nodes may be away (guess). */
 const ENDED_MS = 120_000;
 
 /** What is done to each kind of workload so that it has no pods; an apply of the plan undoes it. */
@@ -35,7 +36,12 @@ export async function putToSleep(
   const { readyPod: _readyPod, unsaved: _unsaved, ...rest } = kept;
   await keepOf(cluster, id, { ...rest, ...(unsaved === undefined ? {} : { unsaved }) }, signal);
   cluster.doors.close(id);
-  await endWorkloads(cluster, id, signal);
+  await endWorkloads(cluster, id, { removal: {}, mostMs: ENDED_MS }, signal);
+}
+
+export interface Ending {
+  readonly removal: Pick<Removal, "graceSeconds">;
+  readonly mostMs: number;
 }
 
 /** What cannot be looked at counts as work. */
@@ -48,8 +54,13 @@ async function tryLook(look: () => Promise<Unsaved>): Promise<Unsaved> {
   }
 }
 
-/** Ends all pods of an environment and resolves when none is seen any more. */
-export async function endWorkloads(cluster: Cluster, id: string, signal: AbortSignal): Promise<void> {
+/** Ends all pods of an environment and resolves when none is seen any more. @throws {Fault} `environment.stuck` */
+export async function endWorkloads(
+  cluster: Cluster,
+  id: string,
+  { removal, mostMs }: Ending,
+  signal: AbortSignal,
+): Promise<void> {
   const { api, installation, pods, clock } = cluster;
   const namespace = namespaceName(cluster, id);
   const where = { namespace, labelSelector: `${LABELS.installation}=${installation}` };
@@ -58,9 +69,11 @@ export async function endWorkloads(cluster: Cluster, id: string, signal: AbortSi
     await Promise.all(workloads.map(({ metadata: { name } }) => api.merge({ of, namespace, name }, patch, signal)));
   }
   const mine = () => pods.all().filter(({ metadata }) => metadata.namespace === namespace);
-  await Promise.all(mine().map(({ metadata: { name } }) => api.remove({ of: kinds.pod, namespace, name }, {}, signal)));
+  await Promise.all(
+    mine().map(({ metadata: { name } }) => api.remove({ of: kinds.pod, namespace, name }, removal, signal)),
+  );
   const late = new AbortController();
-  const cancel = clock.after(ENDED_MS, () => late.abort());
+  const cancel = clock.after(mostMs, () => late.abort());
   try {
     await pods.until(() => mine().length === 0 || undefined, AbortSignal.any([signal, late.signal]));
   } catch (cause) {
