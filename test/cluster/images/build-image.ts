@@ -13,7 +13,17 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { mustRun } from "../../harness/program.ts";
@@ -40,6 +50,10 @@ const SLIM = [
 /** Counts up when the same instructions give something else because this program changed. */
 const VERSION = 1;
 
+/** What nothing asked for in this time is removed (guesses): what RUN left, and what is made of that in seconds. */
+const SLOW_UNUSED_MS = 14 * 24 * 3_600_000;
+const QUICK_UNUSED_MS = 3_600_000;
+
 /** An image on this machine. */
 export interface BuiltImage {
   /** `slipway/<name>:test`. */
@@ -61,7 +75,11 @@ export async function buildImage(name: string): Promise<BuiltImage> {
   const built = await buildRecipe(name);
   const whole = hashOf(built.hash, JSON.stringify(built.config), ref);
   const tarPath = join(cacheFolder(), `${name}-${whole.slice(0, 16)}.tar`);
-  if (!existsSync(tarPath)) await writeArchive({ ref, layer: built.tar, config: built.config, archive: tarPath });
+  if (existsSync(tarPath)) touch(tarPath);
+  else await writeArchive({ ref, layer: built.tar, config: built.config, archive: tarPath });
+  forget(cacheFolder(), /-[0-9a-f]{16}\.tar$/, QUICK_UNUSED_MS);
+  forget(join(cacheFolder(), "layers"), /-quick\.tar$/, QUICK_UNUSED_MS);
+  forget(join(cacheFolder(), "layers"), /^[0-9a-f]*\.tar$/, SLOW_UNUSED_MS);
   return { ref, tarPath };
 }
 
@@ -215,18 +233,19 @@ async function withFolder(
 
 /** Carries out the steps after the last whose files are kept, and returns the tar of the last. */
 async function makeFiles(base: string, steps: readonly Step[]): Promise<string> {
-  const kept = steps.findLastIndex(({ hash }) => existsSync(tarOf(hash)));
-  const left = steps.slice(kept + 1);
-  const last = tarOf(steps.at(-1)?.hash ?? "");
-  if (left.length === 0) return last;
-  const begin = steps[kept] === undefined ? base : tarOf(steps[kept].hash);
+  const tars = steps.map(tarOf);
+  const last = tars.at(-1) ?? base;
+  for (const tar of tars) if (existsSync(tar)) touch(tar);
+  const kept = tars.findLastIndex((tar) => existsSync(tar));
+  if (kept === steps.length - 1) return last;
   await withTempFolder(async (folder) => {
     const root = join(folder, "root");
     mkdirSync(root, { mode: 0o755 });
+    const begin = tars[kept] ?? base;
     if (begin !== "") await unpack(begin, root);
-    for (const { hash, act, isSlow } of left) {
-      await act(root);
-      if (isSlow || tarOf(hash) === last) await keep(root, hash);
+    for (const step of steps.slice(kept + 1)) {
+      await step.act(root);
+      if (step.isSlow || tarOf(step) === last) await keep(root, tarOf(step));
     }
   });
   return last;
@@ -264,16 +283,31 @@ function readSources(): string {
   return sourceEntries(texts, RELEASE).replaceAll(/^Types: deb-src$/gm, "Types: deb");
 }
 
-function tarOf(hash: string): string {
-  return join(cacheFolder(), "layers", `${hash}.tar`);
+/** Marks what is kept as used. */
+function touch(path: string): void {
+  const now = new Date();
+  utimesSync(path, now, now);
 }
 
-/** Writes the tar of this hash, whole or not at all. */
-async function keep(root: string, hash: string): Promise<void> {
+/** Removes what has not been used for a while, so that the folder does not grow for ever. */
+function forget(folder: string, names: RegExp, unusedMs: number): void {
+  for (const name of readdirSync(folder).filter((found) => names.test(found))) {
+    const path = join(folder, name);
+    const { mtimeMs } = statSync(path, { throwIfNoEntry: false }) ?? { mtimeMs: Infinity };
+    if (Date.now() - mtimeMs > unusedMs) rmSync(path, { force: true });
+  }
+}
+
+function tarOf({ hash, isSlow }: Pick<Step, "hash" | "isSlow">): string {
+  return join(cacheFolder(), "layers", `${hash}${isSlow ? "" : "-quick"}.tar`);
+}
+
+/** Writes a tar, whole or not at all. */
+async function keep(root: string, tar: string): Promise<void> {
   mkdirSync(join(cacheFolder(), "layers"), { recursive: true });
   await withTempFolder(async (folder) => {
     await pack(root, join(folder, "tar"));
-    renameSync(join(folder, "tar"), tarOf(hash));
+    renameSync(join(folder, "tar"), tar);
   });
 }
 

@@ -90,6 +90,8 @@ export async function openBox(options: BoxOptions): Promise<Box> {
     ],
   });
   const main = start([...runc, "run", "--bundle", bundle, name]);
+  let isOver = false;
+  void main.ended.then(() => (isOver = true));
   const startInside = (words: readonly string[]): Running => start([...runc, "exec", name, ...words]);
   const runInside = async (words: readonly string[], given?: RunOptions): Promise<Ended> =>
     run([...runc, "exec", name, ...words], given);
@@ -97,7 +99,9 @@ export async function openBox(options: BoxOptions): Promise<Box> {
 
   const line = doorLine({ HOME: `/home/${USER}`, SLIPWAY_WORKSPACE: WORKSPACE, ...options.sessionEnv });
   writeFileSync(at("line"), line);
-  writeFileSync(at("door.sh"), `cat "${at("line")}" - | exec ${[...runc, "exec", name, DOOR].join(" ")}\n`);
+  // The door is what ssh waits for: whatever else had its output would keep that open.
+  const door = [...runc, "exec", name, DOOR].join(" ");
+  writeFileSync(at("door.sh"), `exec ${door} < <(exec cat "${at("line")}" - 2>/dev/null)\n`);
   writeFileSync(at("config"), configText(folder));
   chmodSync(at("config"), 0o600);
 
@@ -113,7 +117,7 @@ export async function openBox(options: BoxOptions): Promise<Box> {
       await mustRun([...runc, "kill", name, signal]);
     },
     untilEnded: async (waitMs) => {
-      await until("the end of the box", () => hasEnded(main), waitMs);
+      await until("the end of the box", () => isOver, waitMs);
     },
     [Symbol.asyncDispose]: async () => {
       await run([...runc, "delete", "--force", name]);
@@ -137,7 +141,7 @@ function configText(folder: string): string {
   writeFileSync(join(folder, "known"), `box ${readFileSync(join(folder, "keys/host_ed25519.pub"), "utf8")}`);
   return `Host box
   User ${USER}
-  ProxyCommand sh ${folder}/door.sh
+  ProxyCommand bash ${folder}/door.sh
   IdentityFile ${folder}/id
   IdentitiesOnly yes
   BatchMode yes
@@ -151,10 +155,6 @@ function configText(folder: string): string {
 async function readToolbox(folder: string): Promise<{ root: string }> {
   mkdirSync(join(folder, "toolbox"));
   return readImage(await buildImage("toolbox"), join(folder, "toolbox"));
-}
-
-async function hasEnded(running: Running): Promise<boolean> {
-  return Promise.race([running.ended.then(() => true), Promise.resolve(false)]);
 }
 
 /** runc makes control groups by this name, so it has to be of this box alone. */

@@ -237,7 +237,7 @@ describe.each(KINDS)("in $image as $uid", ({ image, uid, shell }) => {
 
   // The last one: nothing is left after it.
   test("init ends everything within 2 s on SIGTERM, and gives programs the time to write something down", async () => {
-    const polite = `trap 'echo goodbye >>${STATE}/log; exit' TERM; echo here; while :; do sleep 0.1; done`;
+    const polite = `trap '' HUP; trap 'echo goodbye >>${STATE}/log; exit' TERM; echo here; while :; do sleep 0.1; done`;
     const session = start(["ssh", "-F", box.sshConfig, "box", polite]);
     await session.untilOutput(/here/);
     const stubborn = start([
