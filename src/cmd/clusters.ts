@@ -7,23 +7,27 @@
  */
 import { dirname, resolve } from "node:path";
 import type { Clock } from "../base/clock.ts";
+import { Fault } from "../base/fault.ts";
 import type { Log } from "../base/log.ts";
+import type { BranchReader, Clusters } from "../controller/clusters.ts";
 import { describeMember } from "../controller/members.ts";
-import type { Clusters } from "../controller/placing.ts";
 import { makePools } from "../controller/pools/pools.ts";
-import type { Pools } from "../controller/pools/ports.ts";
+import type { MemberSpec, Pools } from "../controller/pools/ports.ts";
 import type { Directory } from "../forge/directory.ts";
 import type { Mirrors } from "../forge/mirrors.ts";
+import { untilFirst } from "../base/until-first.ts";
 import { place, type PlacementCluster } from "../policy/placement.ts";
 import type { ClusterApi } from "../runtime/kubernetes/api/cluster-api.ts";
 import { resolveAccess } from "../runtime/kubernetes/api/kubeconfig.ts";
 import { openClusterApi } from "../runtime/kubernetes/api/open-cluster-api.ts";
+import { identifyManifests } from "../runtime/kubernetes/manifests/identify-manifests.ts";
 import { type KubernetesRuntime, openKubernetes } from "../runtime/kubernetes/open-kubernetes.ts";
 import { readMirrorFile } from "../runtime/kubernetes/sources.ts";
 import { makePlaces, type Places } from "../runtime/places.ts";
 import type { Limits } from "../runtime/runtime.ts";
 import type { Store } from "../store/store.ts";
-import type { ClusterSettings } from "../wire/cluster-settings.ts";
+import type { ClusterSettings, PoolSettings } from "../wire/cluster-settings.ts";
+import type { Definition } from "../wire/definition.ts";
 import type { Settings } from "../wire/settings.ts";
 
 export interface ClustersOptions {
@@ -48,12 +52,16 @@ export interface OpenClusters extends AsyncDisposable {
   readonly runtime: Places;
   readonly clusters: Clusters;
   readonly pools: Pools;
+  /** Requests sent since the service began, of each cluster, by `verb resource`. */
+  requestCounts(): ReadonlyMap<string, ReadonlyMap<string, number>>;
 }
 
 interface OpenCluster {
   readonly settings: ClusterSettings;
   readonly api: ClusterApi;
   readonly runtime: KubernetesRuntime;
+  /** Whether it answers; keeps nobody waiting. */
+  readonly isUp: () => Promise<boolean>;
 }
 
 /**
@@ -72,18 +80,22 @@ export async function openClusters(options: ClustersOptions, limits: Limits): Pr
     (await store.environments.find(id))?.cluster ?? (await store.pools.find(id))?.cluster;
   const runtimes = new Map([...all].map(([name, { runtime }]) => [name, runtime]));
   const runtime = makePlaces(runtimes, placeOf, { clock, log });
-  const readFile: Clusters["readFile"] = (mirrorPath, branch, path) =>
-    readMirrorFile(mirrorPath, `refs/heads/${branch}`, path);
+  const reader: BranchReader = {
+    settings: settings.clusters,
+    readFile: (mirrorPath, branch, path) => readMirrorFile(mirrorPath, `refs/heads/${branch}`, path),
+    identifyManifests: (mirrorPath, branch, paths) =>
+      identifyManifests({ mirrorPath, revision: `refs/heads/${branch}` }, paths, stop.signal),
+  };
   const described = {
-    ...{ mirrors, directory, runtime, readFile },
-    limits: { perPerson: 0, environment: limits, firstUid: 0, uidCount: 0 },
+    ...{ mirrors, reader, limits },
     repositoryNamed: (name: string) => directory.repositoryNamed(name),
-    requestsOf: (_: unknown, cluster: string | undefined) => requestsOf(all, cluster),
+    requestsOf: (definition: Definition, cluster: string | undefined) =>
+      requestsOf(settings.clusters, definition, cluster),
   };
   const pools = makePools({
     ...{ settings: settings.pools, store, runtime, clock, log },
     describe: (pool, signal) => describeMember(described, pool, signal),
-    place: async (pool) => placeMember(await list(), pool.name),
+    place: async (pool, needs) => placeMember(await list(), pool, needs),
     verify: async (id, signal) => {
       await all.get((await placeOf(id)) ?? "")?.runtime.verify(id, signal);
     },
@@ -98,7 +110,8 @@ export async function openClusters(options: ClustersOptions, limits: Limits): Pr
   return {
     runtime,
     pools,
-    clusters: { list, readFile, pools, at: runtime.at, forget: runtime.forget },
+    clusters: { ...reader, list, pools, at: runtime.at, forget: runtime.forget },
+    requestCounts: () => new Map([...all].map(([name, { api }]) => [name, api.requestCounts()])),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -114,13 +127,31 @@ async function openOne(
   const access = await resolveAccess(settings.access, { folder: dirname(resolve(settingsPath)), env });
   const api = opened.use(await openClusterApi({ name, access, requestRate, clock, log }));
   const { gatewayKey, installation } = options;
-  return { settings, api, runtime: openKubernetes({ api, settings, installation, gatewayKey, clock, log }, signal) };
+  const runtime = openKubernetes({ api, settings, installation, gatewayKey, clock, log }, signal);
+  return { settings, api, runtime, isUp: makeIsUp(runtime, clock) };
+}
+
+/** How long somebody may be kept waiting by a cluster that has not answered since the start, and everybody after them. */
+const [FIRST_ANSWER_MS, ANSWER_MS] = [1_000, 50];
+
+/** Asks whether a cluster answers. One that ever did says so at once. */
+function makeIsUp({ isUp }: KubernetesRuntime, clock: Clock): () => Promise<boolean> {
+  let patienceMs = FIRST_ANSWER_MS;
+  return async () => {
+    let isSo = false;
+    const answer = async (): Promise<void> => {
+      isSo = await isUp();
+    };
+    await untilFirst({ answer, late: (signal) => clock.sleep(patienceMs, signal) });
+    patienceMs = ANSWER_MS;
+    return isSo;
+  };
 }
 
 async function statesOf(all: readonly OpenCluster[], store: Store): Promise<PlacementCluster[]> {
   const counts = await store.environments.countByCluster();
   return Promise.all(
-    all.map(async ({ settings, runtime }) => {
+    all.map(async ({ settings, isUp }) => {
       const { name, labels, capacity, people, podSecurity } = settings;
       return {
         name,
@@ -129,26 +160,39 @@ async function statesOf(all: readonly OpenCluster[], store: Store): Promise<Plac
         people,
         podSecurity,
         present: counts.get(name) ?? 0,
-        isUp: await runtime.isUp(),
+        isUp: await isUp(),
       };
     }),
   );
 }
 
-/** A member asks for nothing that a cluster might not have, and is nobody's. */
-function placeMember(clusters: readonly PlacementCluster[], pool: string): string {
-  const open = clusters.map((cluster) => ({ ...cluster, people: "*" as const }));
-  const chosen = place({ person: "", wantedLabels: {}, podSecurity: "restricted" }, open);
+/**
+ * Chooses the cluster for a member, who is nobody's yet: that of its pool, if it says one.
+ *
+ * @throws {Fault} `cluster.full`, `cluster.unreached` or `environment.unplaced`, told with why
+ */
+function placeMember(
+  clusters: readonly PlacementCluster[],
+  { name, cluster }: PoolSettings,
+  needs: MemberSpec["needs"],
+): string {
+  const meant = clusters.filter((one) => cluster === undefined || one.name === cluster);
+  const chosen = place(
+    { person: "", ...needs },
+    meant.map((one) => ({ ...one, people: "*" as const })),
+  );
   if (chosen.type === "placed") return chosen.cluster;
-  throw new Error(`Cannot place a member of pool "${pool}": ${chosen.told}`);
+  const { code, told } = chosen;
+  throw new Fault(code, `Cannot place a member of pool "${name}": ${told}`, { told });
 }
 
 function requestsOf(
-  all: ReadonlyMap<string, OpenCluster>,
+  clusters: readonly ClusterSettings[],
+  { container: { tier } }: Definition,
   cluster: string | undefined,
-): { cpuCount: number; memoryBytes: number } {
-  const { settings } = all.get(cluster ?? "") ?? [...all.values()][0] ?? {};
-  const tier = settings?.tiers.lightweight;
-  if (tier === undefined) return { cpuCount: 0, memoryBytes: 0 };
-  return { cpuCount: tier.cpuCount * tier.requestShare, memoryBytes: tier.memoryBytes * tier.requestShare };
+): MemberSpec["requests"] {
+  const { tiers } = clusters.find(({ name }) => name === cluster) ?? clusters[0] ?? {};
+  if (tiers === undefined) return { cpuCount: 0, memoryBytes: 0 };
+  const { cpuCount, memoryBytes, requestShare } = tiers[tier];
+  return { cpuCount: cpuCount * requestShare, memoryBytes: memoryBytes * requestShare };
 }

@@ -33,7 +33,7 @@ import { gitEnvOf } from "./process.ts";
 import { readSecrets, type Secrets } from "./secrets.ts";
 import type { ReadSettings } from "./settings-file.ts";
 import { openAccessServices } from "./access-services.ts";
-import { openClusters } from "./clusters.ts";
+import { type OpenClusters, openClusters } from "./clusters.ts";
 import { type Forges, openForges } from "./forges.ts";
 import { ensureInstallationId, type StateFolder } from "./state-folder.ts";
 
@@ -93,12 +93,12 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   parts.defer(() => {
     stop.abort();
   });
-  const { environments, pools, lacks } = await openEnvironments(
+  const { environments, pools, lacks, requestCounts } = await openEnvironments(
     options,
     { parts, store, directory, audit, gatewayKey, ...forge },
     stop.signal,
   );
-  const opened = { directory, environments, pools, ...forge };
+  const opened = { directory, environments, pools, requestCounts, ...forge };
   const gateway = await openGateway(options, { audit, hostKeys, gatewayKey, ...opened });
   parts.defer(() => gateway.close());
   const services = await openAccessServices({
@@ -146,6 +146,7 @@ async function openEnvironments(
 ): Promise<{
   readonly environments: Environments;
   readonly pools: Pools | undefined;
+  readonly requestCounts: OpenClusters["requestCounts"] | undefined;
   readonly lacks: readonly string[];
 }> {
   const { clock, log, state } = options;
@@ -162,7 +163,7 @@ async function openEnvironments(
   parts.defer(() => mirrors.close());
   let isBusy = (): boolean => false;
   const given = { parts, store, directory, mirrors, gatewayKey, isBusy: () => isBusy() };
-  const { pools, ...places } = await openPlaces(options, given, signal);
+  const { pools, requestCounts, ...places } = await openPlaces(options, given, signal);
   const environments = makeEnvironments({
     ...{ store: store.environments, ...places, mirrors, directory, audit, clock, log },
     pushCredential: async (id, until) => {
@@ -179,7 +180,7 @@ async function openEnvironments(
   parts.defer(() => environments.close());
   isBusy = () => environments.isBusy();
   await environments.adopt();
-  return { environments, pools, lacks: places.runtime.lacks };
+  return { environments, pools, requestCounts, lacks: places.runtime.lacks };
 }
 
 interface PlacesParts extends Pick<EnvironmentsParts, "parts" | "store" | "directory" | "gatewayKey"> {
@@ -192,12 +193,12 @@ async function openPlaces(
   options: ServiceOptions,
   { parts, gatewayKey, ...given }: PlacesParts,
   signal: AbortSignal,
-): Promise<Pick<Context, "runtime" | "clusters"> & { readonly pools?: Pools }> {
+): Promise<Pick<Context, "runtime" | "clusters"> & Partial<Pick<OpenClusters, "pools" | "requestCounts">>> {
   const { clock, log, env } = options;
   const { settings, path: settingsPath } = options.settings;
   if (settings.clusters.length === 0)
     return { runtime: await openSandbox(sandboxOptions(options, gatewayKey), signal) };
-  const { runtime, clusters, pools } = parts.use(
+  const { runtime, clusters, pools, requestCounts } = parts.use(
     await openClusters(
       {
         ...{ ...given, settings, settingsPath, clock, log, env },
@@ -207,7 +208,7 @@ async function openPlaces(
       settings.limits.environment,
     ),
   );
-  return { runtime, clusters, pools };
+  return { runtime, clusters, pools, requestCounts };
 }
 
 interface GatewayParts {
@@ -216,8 +217,9 @@ interface GatewayParts {
   readonly gatewayKey: SigningKey;
   readonly directory: Directory;
   readonly environments: Environments;
-  /** Absent where there are no clusters. */
+  /** These two are absent where there are no clusters. */
   readonly pools: Pools | undefined;
+  readonly requestCounts: OpenClusters["requestCounts"] | undefined;
   readonly forges?: Forges;
 }
 
@@ -237,6 +239,7 @@ async function openGateway(
     slipway_sessions: { help: "Live sessions", read: () => sessions.count },
     slipway_unauthenticated: { help: "Connections that have not proved a key", read: () => listener.strangers.count },
     ...forgeGauges(parts.forges),
+    ...clusterGauges(parts.requestCounts),
   });
   const { directory } = parts;
   const lobby = makeLobby({ environments: parts.environments, pools: parts.pools, directory, sessions, log });
@@ -314,6 +317,24 @@ function forgeGauges(forges: Forges | undefined): Record<string, Gauge> {
     slipway_forge_requests_left: gauge("Requests left until the limit is full again", (of) => of.budgetRemaining),
     slipway_forge_accounts: gauge("Accounts known", ({ accountCount }) => accountCount),
     slipway_forge_repositories: gauge("Repositories connected", ({ repositoryCount }) => repositoryCount),
+  };
+}
+
+/** How gently API servers are treated. */
+function clusterGauges(requestCounts: OpenClusters["requestCounts"] | undefined): Record<string, Gauge> {
+  if (requestCounts === undefined) return {};
+  const read = (): { labels: Record<string, string>; value: number }[] =>
+    [...requestCounts()].flatMap(([cluster, counts]) =>
+      [...counts].map(([asked, value]) => {
+        const [verb = "", resource = ""] = asked.split(" ");
+        return { labels: { cluster, verb, resource }, value };
+      }),
+    );
+  return {
+    slipway_cluster_requests_total: {
+      ...{ help: "Requests sent to API servers, by cluster, verb and resource", isTotal: true },
+      ...{ labelNames: ["cluster", "verb", "resource"], read },
+    },
   };
 }
 

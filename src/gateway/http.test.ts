@@ -5,7 +5,13 @@ import { Metrics } from "./metrics.ts";
 
 let http: Awaited<ReturnType<typeof openHttp>>;
 let unready: string | undefined;
-const metrics = new Metrics({ slipway_sessions: { help: "Live sessions", read: () => 7 } });
+const metrics = new Metrics({
+  slipway_sessions: { help: "Live sessions", read: () => 7 },
+  slipway_requests_total: {
+    ...{ help: "Requests sent", isTotal: true, labelNames: ["verb"] },
+    read: () => [{ labels: { verb: "get" }, value: 3 }],
+  },
+});
 beforeAll(async () => {
   http = await openHttp({ address: { host: "127.0.0.1", port: 0 }, metrics, unready: () => unready });
 });
@@ -37,6 +43,13 @@ test("/metrics has our metrics, counted by labels from closed sets", async () =>
   expect(text).toContain("slipway_sessions 7");
   expect(text).toContain('slipway_channels_total{type="session",allowed="true"} 1');
   expect(text).toContain('slipway_channels_total{type="other",allowed="false"} 1');
+});
+
+test("/metrics counts on from one scrape to the next only what has been counted since", async () => {
+  await get("/metrics");
+  const text = await (await get("/metrics")).text();
+  expect(text).toContain("# TYPE slipway_requests_total counter");
+  expect(text).toContain('slipway_requests_total{verb="get"} 3');
 });
 
 test.each([

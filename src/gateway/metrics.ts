@@ -28,6 +28,8 @@ export type RefusalReason =
 /** A value read at each scrape: one, or one for each set of labels. */
 export interface Gauge {
   readonly help: string;
+  /** Whether it only grows while the process runs. @default false */
+  readonly isTotal?: boolean;
   readonly labelNames?: readonly string[];
   readonly read: () =>
     number | readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[];
@@ -95,21 +97,7 @@ export class Metrics {
   /** @param gauges values read at each scrape, by name */
   constructor(gauges: Readonly<Record<string, Gauge>>) {
     collectDefaultMetrics({ register: this.registry });
-    for (const [name, { help, labelNames = [], read }] of Object.entries(gauges)) {
-      new PromGauge({
-        ...{ name, help },
-        labelNames: [...labelNames],
-        registers: this.#registers,
-        collect() {
-          const now = read();
-          if (typeof now === "number") this.set(now);
-          else {
-            this.reset();
-            for (const { labels, value } of now) this.set(labels, value);
-          }
-        },
-      });
-    }
+    for (const [name, gauge] of Object.entries(gauges)) addGauge(this.registry, name, gauge);
   }
 
   connectionAccepted(): void {
@@ -148,5 +136,30 @@ export class Metrics {
 
   channelOpened(type: string, allowed: boolean): void {
     this.#channels.inc({ type: KNOWN_TYPES.has(type) ? type : "other", allowed: String(allowed) });
+  }
+}
+
+function addGauge(registry: Registry, name: string, { help, isTotal = false, labelNames = [], read }: Gauge): void {
+  const about = { name, help, labelNames: [...labelNames], registers: [registry] };
+  const values = () => {
+    const now = read();
+    return typeof now === "number" ? [{ labels: {}, value: now }] : now;
+  };
+  if (isTotal) {
+    new Counter({
+      ...about,
+      collect() {
+        this.reset();
+        for (const { labels, value } of values()) this.inc(labels, value);
+      },
+    });
+  } else {
+    new PromGauge({
+      ...about,
+      collect() {
+        this.reset();
+        for (const { labels, value } of values()) this.set(labels, value);
+      },
+    });
   }
 }
