@@ -4,8 +4,10 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
+import { LABELS } from "../../src/policy/kubernetes/labels.ts";
+import { kinds } from "../../src/wire/kubernetes.ts";
 import { openTestService, type ServiceOptions, type TestService } from "../harness/service.ts";
-import { kubeconfigPath } from "./use-cluster.ts";
+import { kubeconfigPath, openApi } from "./use-cluster.ts";
 
 export interface ClusterServiceOptions extends ServiceOptions {
   /** Image of environments whose definition names none. @default slipway/sample:test */
@@ -26,8 +28,40 @@ export function clusterSettings({ image = "slipway/sample:test", cluster = {} }:
   };
 }
 
-/** Opens one. */
+/**
+ * Opens one. Disposing takes away what its pools have, and throws when a namespace of an environment is left.
+ */
 export async function openClusterService(options: ClusterServiceOptions = {}): Promise<TestService> {
-  const clusters = { one: clusterSettings(options) };
-  return openTestService({ ...options, settings: { clusters, ...options.settings } });
+  const one = clusterSettings(options);
+  const service = await openTestService({ ...options, settings: { clusters: { one }, ...options.settings } });
+  return {
+    ...service,
+    get pid() {
+      return service.pid;
+    },
+    get isUp() {
+      return service.isUp;
+    },
+    [Symbol.asyncDispose]: async () => {
+      try {
+        await service[Symbol.asyncDispose]();
+      } finally {
+        await clearNamespaces(one.namespacePrefix);
+      }
+    },
+  };
+}
+
+async function clearNamespaces(prefix: string): Promise<void> {
+  const signal = AbortSignal.timeout(60_000);
+  await using api = await openApi();
+  const all = await api.list(kinds.namespace, {}, signal);
+  const ours = all.filter(({ metadata }) => metadata.name.startsWith(prefix));
+  for (const { metadata } of ours) await api.remove({ of: kinds.namespace, name: metadata.name }, {}, signal);
+  const left = ours.filter(
+    ({ metadata }) => metadata.labels?.[LABELS.pool] === undefined && metadata.deletionTimestamp === undefined,
+  );
+  if (left.length > 0) {
+    throw new Error(`Cannot call the cluster clean: left ${left.map(({ metadata }) => metadata.name).join(", ")}`);
+  }
 }
