@@ -99,7 +99,7 @@ export async function openClusters(options: ClustersOptions, limits: Limits): Pr
     verify: async (id, signal) => {
       await all.get((await placeOf(id)) ?? "")?.runtime.verify(id, signal);
     },
-    isBusy: options.isBusy,
+    isBusy: () => options.isBusy(),
   });
   const keeping = pools.keep(stop.signal);
   opened.defer(() => keeping);
@@ -110,7 +110,7 @@ export async function openClusters(options: ClustersOptions, limits: Limits): Pr
   return {
     runtime,
     pools,
-    clusters: { ...reader, list, pools, at: runtime.at, forget: runtime.forget },
+    clusters: { ...reader, list, pools, at: (name) => runtime.at(name), forget: (id) => runtime.forget(id) },
     requestCounts: () => new Map([...all].map(([name, { api }]) => [name, api.requestCounts()])),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -135,12 +135,12 @@ async function openOne(
 const [FIRST_ANSWER_MS, ANSWER_MS] = [1_000, 50];
 
 /** Asks whether a cluster answers. One that ever did says so at once. */
-function makeIsUp({ isUp }: KubernetesRuntime, clock: Clock): () => Promise<boolean> {
+function makeIsUp(runtime: KubernetesRuntime, clock: Clock): () => Promise<boolean> {
   let patienceMs = FIRST_ANSWER_MS;
   return async () => {
     let isSo = false;
     const answer = async (): Promise<void> => {
-      isSo = await isUp();
+      isSo = await runtime.isUp();
     };
     await untilFirst({ answer, late: (signal) => clock.sleep(patienceMs, signal) });
     patienceMs = ANSWER_MS;

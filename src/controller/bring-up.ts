@@ -14,12 +14,12 @@ import type { EnvironmentSpec, Report as RuntimeReport, Source } from "../runtim
 import type { Changes, EnvironmentRecord } from "../store/environments.ts";
 import { type Definition, definitionPaths } from "../wire/definition.ts";
 import type { ConditionType, EnvironmentCondition, StoredDefinition } from "../wire/environment.ts";
+import { type Placed, placeKindOf } from "./clusters.ts";
 import { conditionOf, withCondition } from "./conditions.ts";
 import type { Context } from "./context.ts";
 import { envOf, readDefinition, startSpecOf } from "./definition.ts";
 import { runSequence } from "./lifecycle.ts";
 import { plainLine, stepLine } from "./lines.ts";
-import { type Placed, placeKindOf } from "./placing.ts";
 import { tokenUrlOf } from "./push-credentials.ts";
 import type { Report } from "./shared-work.ts";
 

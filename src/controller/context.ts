@@ -11,7 +11,7 @@ import type { Mirrors } from "../forge/mirrors.ts";
 import type { Limits, Runtime } from "../runtime/runtime.ts";
 import type { Environments as Records } from "../store/environments.ts";
 import type { AuditEvent } from "../wire/audit.ts";
-import type { Clusters } from "./placing.ts";
+import type { Clusters } from "./clusters.ts";
 
 export interface Context {
   readonly store: Records;

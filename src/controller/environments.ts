@@ -15,6 +15,7 @@ import type { EnvironmentRecord } from "../store/environments.ts";
 import type { EnvironmentRow } from "../wire/lobby.ts";
 import type { Who } from "../wire/person.ts";
 import { adoptAll, watchAll } from "./adopt.ts";
+import { placeKindOf } from "./clusters.ts";
 import type { Context } from "./context.ts";
 import { halt, makeEntries } from "./entries.ts";
 import { plainLine } from "./lines.ts";
@@ -106,7 +107,8 @@ export function makeEnvironments(context: Context): Environments {
     list: async (person) => {
       const records = await store.list(person === undefined ? {} : { person });
       return records.map((record) => {
-        const listed = { record, person: directory.find(record.person)?.name ?? record.person };
+        const { name = record.person } = directory.find(record.person) ?? {};
+        const listed = { record, person: name, place: placeKindOf(context) };
         return rowOf(listed, entries.peek(record.id), clock.now());
       });
     },

@@ -6,19 +6,21 @@
  */
 import { Fault } from "../base/fault.ts";
 import { hostnameOf } from "../policy/login.ts";
-import { isBaked, partsOf, versionOf } from "../policy/pool-version.ts";
-import type { Source } from "../runtime/runtime.ts";
+import { isBaked } from "../policy/pool-version.ts";
+import type { Limits, Source } from "../runtime/runtime.ts";
 import type { PoolSettings } from "../wire/cluster-settings.ts";
 import type { Definition } from "../wire/definition.ts";
-import type { StoredDefinition } from "../wire/environment.ts";
 import type { Repository } from "../wire/repository.ts";
+import { describeBranch } from "./branch-definition.ts";
+import type { BranchReader } from "./clusters.ts";
 import type { Context } from "./context.ts";
-import { readDefinition, startSpecOf } from "./definition.ts";
-import { type Clusters, findInMirror } from "./placing.ts";
+import { startSpecOf } from "./definition.ts";
 import type { MemberSpec } from "./pools/ports.ts";
 
-export interface MembersOptions extends Pick<Context, "mirrors" | "directory" | "runtime" | "limits"> {
-  readonly readFile: Clusters["readFile"];
+export interface MembersOptions extends Pick<Context, "mirrors"> {
+  readonly reader: BranchReader;
+  /** Of one environment. */
+  readonly limits: Limits;
   /** Finds a repository by the name that settings have for it. */
   repositoryNamed(name: string): Repository | undefined;
   /** What one environment of a definition asks for while it waits. */
@@ -34,7 +36,7 @@ export async function describeMember(
   pool: PoolSettings,
   signal: AbortSignal,
 ): Promise<MemberSpec> {
-  const { mirrors, limits, readFile } = options;
+  const { mirrors, limits, reader } = options;
   const repository = options.repositoryNamed(pool.repository);
   if (repository === undefined)
     throw new Fault(
@@ -46,8 +48,9 @@ export async function describeMember(
   if (branch === undefined)
     throw new Fault("repository.unreached", `Cannot make members of pool "${pool.name}": its repository has no branch`);
   const mirrorPath = mirrors.pathOf(repository.id);
-  const definition = read(await findInMirror({ readFile }, mirrorPath, branch), repository);
-  const { image } = definition.container;
+  const described = await describeBranch(reader, { repositoryName: repository.name, mirrorPath, branch });
+  const { definition, version } = described;
+  const { image, podSecurity, placement = {} } = definition.container;
   const source: Source = {
     repository: repository.name,
     mirrorPath,
@@ -55,7 +58,8 @@ export async function describeMember(
     branch,
   };
   return {
-    version: versionOf(partsOf(definition)),
+    version,
+    needs: { podSecurity, wantedLabels: placement },
     requests: options.requestsOf(definition, pool.cluster),
     ...(image === undefined ? {} : { image }),
     make: (id, cluster) => ({
@@ -64,7 +68,7 @@ export async function describeMember(
         hostname: hostnameOf(repository.name, branch),
         // Of no use where there are containers, which have numbers of their own.
         uid: 0,
-        limits: limits.environment,
+        limits,
         generation: 0,
         owner: { pool: pool.name },
       },
@@ -78,8 +82,4 @@ export async function describeMember(
 /** The service command is started when there is somebody to start it for. */
 function withoutService({ run: _run, ...start }: ReturnType<typeof startSpecOf>): ReturnType<typeof startSpecOf> {
   return start;
-}
-
-function read(found: StoredDefinition | undefined, repository: Repository): Definition {
-  return readDefinition(found, { id: "", repositoryName: repository.name }, "kubernetes").definition;
 }

@@ -11,12 +11,12 @@ import { Fault } from "../base/fault.ts";
 import { place } from "../policy/placement.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import { specOf } from "./bring-up.ts";
+import type { Clusters } from "./clusters.ts";
 import type { Context } from "./context.ts";
 import { envOf, readDefinition, startSpecOf } from "./definition.ts";
 import { alone, type Entries, halt } from "./entries.ts";
 import { plainLine, stepLine } from "./lines.ts";
 import { startOpening } from "./opening.ts";
-import type { Clusters } from "./placing.ts";
 import type { Report } from "./shared-work.ts";
 
 export interface MigrateRequest {

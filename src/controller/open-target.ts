@@ -11,12 +11,13 @@ import { unlessAborted } from "../base/unless-aborted.ts";
 import { hostnameOf } from "../policy/login.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import type { Live } from "./bring-up.ts";
+import { type Placed, placeKindOf } from "./clusters.ts";
 import type { Context } from "./context.ts";
 import type { Entries, Entry } from "./entries.ts";
 import { plainLine } from "./lines.ts";
 import { makeOpen, type OpenEnvironment } from "./open-environment.ts";
 import { startOpening } from "./opening.ts";
-import { choosePlace, type Placed, placeKindOf } from "./placing.ts";
+import { choosePlace } from "./placing.ts";
 import type { Target } from "./resolve.ts";
 import type { Report } from "./shared-work.ts";
 

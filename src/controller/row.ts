@@ -4,22 +4,24 @@
  * @module
  */
 import { phaseOf } from "../policy/lifecycle.ts";
+import type { Place as PlaceKind } from "../policy/unheld-properties.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import type { EnvironmentRow } from "../wire/lobby.ts";
 import { conditionOf } from "./conditions.ts";
 import { readDefinition } from "./definition.ts";
 import type { Entry } from "./entries.ts";
 
-/** An environment, and what its person is called now. */
+/** An environment, what its person is called now, and what it runs on. */
 export interface Listed {
   readonly record: EnvironmentRecord;
   readonly person: string;
+  readonly place: PlaceKind;
 }
 
 /** Makes the row of a recorded environment, with what is held of it in memory if anything. */
-export function rowOf({ record, person }: Listed, entry: Entry | undefined, now: number): EnvironmentRow {
+export function rowOf({ record, person, place }: Listed, entry: Entry | undefined, now: number): EnvironmentRow {
   const { login, repositoryName: repository, branch, power, createdAt, lastActiveAt } = record;
-  const definition = entry?.live?.definition ?? readDefinition(record.definition, record, "sandbox").definition;
+  const definition = entry?.live?.definition ?? readDefinition(record.definition, record, place).definition;
   const sessionCount = entry?.sessions.size ?? 0;
   const ports = new Set([...definition.slipway.ports, ...definition.forwardPorts]);
   const wasUsed = sessionCount > 0 || lastActiveAt > createdAt;
@@ -43,5 +45,6 @@ export function rowOf({ record, person }: Listed, entry: Entry | undefined, now:
     lastActiveAt: new Date(lastActiveAt).toISOString(),
     ...(entry?.diskBytes === undefined ? {} : { diskBytes: entry.diskBytes }),
     ports: [...ports],
+    ...(place === "kubernetes" ? { cluster: record.cluster } : {}),
   };
 }

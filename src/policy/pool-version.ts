@@ -7,6 +7,7 @@
  *
  * @module
  */
+import type { ClusterSettings } from "../wire/cluster-settings.ts";
 import type { Definition } from "../wire/definition.ts";
 import { shortHash } from "./short-hash.ts";
 
@@ -42,6 +43,25 @@ export function partsOf(definition: Definition): Record<string, unknown> {
     ...{ image, manifests, target, podSecurity, serviceAccountToken, tier, runAsUser, hostRequirements },
     ...{ user, workspaceFolder, containerEnv },
     ...Object.fromEntries(baked),
+  };
+}
+
+/** What of the settings is made ahead. Of all clusters, since members of a pool may be on any. */
+export function clusterPartsOf(
+  clusters: readonly ClusterSettings[],
+  { container: { image, manifests } }: Definition,
+): Record<string, unknown> {
+  const ofEach = <Part>(read: (cluster: ClusterSettings) => Part): Readonly<Record<string, Part>> =>
+    Object.fromEntries(clusters.map((cluster) => [cluster.name, read(cluster)]));
+  const usesBase = image === undefined && manifests.length === 0;
+  return {
+    toolbox: ofEach(({ images }) => images.toolbox),
+    baseImage: usesBase ? ofEach(({ images }) => images.base) : undefined,
+    clusterSettings: ofEach(
+      ({ images: { pullPolicy, pullSecrets }, podSecurity, runAsUser, tiers, network, workspace }) => {
+        return { pullPolicy, pullSecrets, podSecurity, runAsUser, tiers, network, workspace };
+      },
+    ),
   };
 }
 

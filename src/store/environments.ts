@@ -21,7 +21,7 @@ import type { Engine } from "./engine.ts";
 import type { EnvironmentRow, Tables } from "./schema.ts";
 
 /** What is being done to an environment. At most one at a time; `fence` of the record numbers them. */
-export type Operation = "starting" | "sleeping" | "destroying";
+export type Operation = "starting" | "sleeping" | "destroying" | "moving";
 
 /** An environment as recorded. Times are epoch ms. */
 export interface EnvironmentRecord {
@@ -386,7 +386,7 @@ function toRecord(row: EnvironmentRow): EnvironmentRecord {
   }
 }
 
-const operations: readonly Operation[] = ["starting", "sleeping", "destroying"];
+const operations: readonly Operation[] = ["starting", "sleeping", "destroying", "moving"];
 
 function toOperation(text: string | null): Operation | undefined {
   if (text === null) return undefined;

@@ -48,6 +48,7 @@ export function memberSpec(version: string): MemberSpec {
   return {
     version,
     image: "debian",
+    needs: { podSecurity: "restricted", wantedLabels: {} },
     requests: { cpuCount: 1, memoryBytes: 0 },
     make: (id, cluster) => ({
       spec: {

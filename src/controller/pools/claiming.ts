@@ -43,7 +43,7 @@ export async function claimMember(
     if (tried.type === "warm") return tried;
     cold ??= { ...tried, pool };
   }
-  if (cold === undefined) return { type: "cold", because: "no pool" };
+  if (cold === undefined) return { type: "none" };
   countClaim(state, cold.pool, "misses");
   count(options, options.store.pools.count(cold.pool.name, `${MISS}${cold.kind}`, 1));
   return { type: "cold", because: cold.because };

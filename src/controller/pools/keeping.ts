@@ -200,7 +200,7 @@ async function startMaking(
   };
   let cluster: string;
   try {
-    cluster = await options.place(pool, signal);
+    cluster = await options.place(pool, spec.needs, signal);
   } catch (error) {
     signal.throwIfAborted();
     log.warn("pool.not-placed", { pool: pool.name, err: error });

@@ -70,7 +70,8 @@ describeStores((given) => {
     const { pools } = world.serve();
     await world.until(areReady(2));
     const claimed = await claim(pools);
-    if (claimed.type !== "warm") throw new Error(`Cannot go on: ${claimed.because}`);
+    if (claimed.type !== "warm")
+      throw new Error(`Cannot go on: ${"because" in claimed ? claimed.because : claimed.type}`);
     await addRecord(claimed.id);
     await world.until((members) => countOf(members, "ready") === 2);
     pools.look();
@@ -158,7 +159,7 @@ describeStores((given) => {
 
   test("claim() says why there is none", async () => {
     const { pools, stop } = world.serve();
-    expect(await claim(pools, { repository: "tools" })).toEqual({ type: "cold", because: "no pool" });
+    expect(await claim(pools, { repository: "tools" })).toEqual({ type: "none" });
     await world.until(areReady(2));
     const because = "definition differs from the pool's: image, user";
     expect(await claim(pools, { version: "image=2 user=1" })).toEqual({ type: "cold", because });

@@ -5,6 +5,7 @@
  */
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
+import type { PlacementRequest } from "../../policy/placement.ts";
 import type { Requests } from "../../policy/pool-cost.ts";
 import type { EnvironmentSpec, Runtime, StartSpec } from "../../runtime/runtime.ts";
 import type { Environments } from "../../store/environments.ts";
@@ -29,6 +30,8 @@ export interface MemberSpec {
   readonly version: string;
   /** For people to look at. */
   readonly image?: string;
+  /** What a cluster must have to be given members. */
+  readonly needs: Pick<PlacementRequest, "podSecurity" | "wantedLabels">;
   /** What one member keeps from others while it waits. */
   readonly requests: Requests;
   make(id: string, cluster: string): MemberMaking;
@@ -43,7 +46,7 @@ export interface PoolsOptions {
   /** Reads what members are to be made from: the definition of the default branch. @throws {Fault} when it cannot be read */
   describe(pool: PoolSettings, signal: AbortSignal): Promise<MemberSpec>;
   /** Chooses the cluster for one more member: that of the settings if they say one. @throws {Fault} when there is no room */
-  place(pool: PoolSettings, signal: AbortSignal): Promise<string>;
+  place(pool: PoolSettings, needs: MemberSpec["needs"], signal: AbortSignal): Promise<string>;
   /** Talks to what runs in a member. @throws when it does not answer as it should */
   verify(id: string, signal: AbortSignal): Promise<void>;
   /** Says whether somebody waits for an environment: they come before any member. */
@@ -62,6 +65,8 @@ export interface ClaimRequest {
 export type Claimed =
   /** The environment is to have this id, and its record is to be written at once: what has none in 5 minutes is destroyed. */
   | { readonly type: "warm"; readonly id: string; readonly cluster: string; readonly pool: string }
+  /** No pool is for this. */
+  | { readonly type: "none" }
   /** There is none, and why: for the person who waits. */
   | { readonly type: "cold"; readonly because: string };
 

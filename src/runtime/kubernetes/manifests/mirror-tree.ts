@@ -49,8 +49,8 @@ function isPlain(path: string): boolean {
   return path !== "" && path.split("/").every((part) => !["", ".", ".."].includes(part) && !/^\.git$/i.test(part));
 }
 
-/** A mirror may belong to another user than the one we run as: git would refuse it otherwise. */
-function gitIn(mirrorPath: string): readonly [string, ...string[]] {
+/** The words that git is asked in a mirror with, which may belong to another user than the one we run as. */
+export function gitIn(mirrorPath: string): readonly [string, ...string[]] {
   return ["git", "-c", `safe.directory=${mirrorPath}`, "--git-dir", mirrorPath];
 }
 

@@ -16,7 +16,8 @@ export interface RenderableFolder {
   readonly type: "kustomize" | "helm";
 }
 
-const KUSTOMIZATIONS = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+/** What the file is called that makes a folder one of Kustomize. */
+export const KUSTOMIZATIONS = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /** Says what a folder is by the names of the files in it. */
 export function typeOfFolder(names: readonly string[]): "kustomize" | "helm" | "plain" {
