@@ -8,12 +8,12 @@ import { Fault } from "../../base/fault.ts";
 import type { Log } from "../../base/log.ts";
 import { LABELS } from "../../policy/kubernetes/labels.ts";
 import type { ClusterSettings } from "../../wire/cluster-settings.ts";
-import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
+import type { KubernetesObject } from "../../wire/kubernetes.ts";
 import type { ClusterApi, ObjectWatch } from "./api/cluster-api.ts";
 import type { Doors } from "./inside/doors.ts";
 import type { StartProgram } from "./inside/line.ts";
 import { judgePod, type PodState, type RunningPod } from "./judge-pod.ts";
-import { type Entrance, type Kept, KEPT_ANNOTATION, readKept } from "./kept.ts";
+import { type Entrance, type Kept, readKept } from "./kept.ts";
 import type { Standby } from "./standby.ts";
 
 export interface Cluster {
@@ -118,30 +118,4 @@ export function execIn(
   signal: AbortSignal,
 ): StartProgram {
   return (argv, options = {}) => api.exec({ namespace, pod: name, container, argv, ...options }, signal);
-}
-
-/** Writes what is kept of an environment that is there already, and waits until we see it ourselves. */
-export async function keepOf(cluster: Cluster, id: string, kept: Kept, signal: AbortSignal): Promise<void> {
-  const name = namespaceName(cluster, id);
-  const text = JSON.stringify(kept);
-  const ref = { of: kinds.namespace, name };
-  const written = await cluster.api.merge(ref, { metadata: { annotations: { [KEPT_ANNOTATION]: text } } }, signal);
-  if (written === undefined)
-    throw new Fault("environment.gone", `Cannot note what is kept of ${id}: its namespace is gone`);
-  await untilWritten(cluster, written, signal);
-}
-
-/** Waits until what was written is seen, so that whoever looks next does not find what was there before. */
-export async function untilWritten(
-  { namespaces }: Pick<Cluster, "namespaces">,
-  { metadata }: KubernetesObject,
-  signal: AbortSignal,
-): Promise<void> {
-  const text = metadata.annotations?.[KEPT_ANNOTATION];
-  const isSeen = (): true | undefined =>
-    namespaces.find(undefined, metadata.name)?.metadata.annotations?.[KEPT_ANNOTATION] === text || undefined;
-  const late = AbortSignal.timeout(SYNC_MS);
-  await namespaces.until(isSeen, AbortSignal.any([signal, late])).catch((error: unknown) => {
-    if (!late.aborted) throw error; // the stream is down, or somebody else wrote: what is seen will be right again
-  });
 }

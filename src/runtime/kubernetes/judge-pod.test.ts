@@ -56,6 +56,7 @@ test("judgePod() tells what an image is waited for with, since a registry may co
     type: "coming",
     step: "pulling the image",
     trouble: "the image shop:1 cannot be pulled: no route to host",
+    isRefused: true,
   });
 });
 

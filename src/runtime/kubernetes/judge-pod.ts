@@ -12,8 +12,17 @@ import type { KubernetesObject } from "../../wire/kubernetes.ts";
 /** A pod as far as it can be entered. */
 export type PodState =
   | { readonly type: "running"; readonly pod: RunningPod }
-  /** `step` names what it waits for; `trouble` is told when that takes long. `maybe`: it may be there to be entered already. */
-  | { readonly type: "coming"; readonly step: string; readonly trouble?: string; readonly maybe?: RunningPod }
+  | {
+      readonly type: "coming";
+      /** Names what it waits for. */
+      readonly step: string;
+      /** Told when that takes long. */
+      readonly trouble?: string;
+      /** Whether the trouble seldom passes by itself. */
+      readonly isRefused?: true;
+      /** It may be there to be entered already. */
+      readonly maybe?: RunningPod;
+    }
   | { readonly type: "failed"; readonly told: string }
   | { readonly type: "ending" };
 
@@ -105,7 +114,8 @@ function judgeContainer(container: ContainerStatus, isTarget: boolean): PodState
   if (hopeless !== undefined) return { type: "failed", told: hopeless(container, waiting.message) };
   const trouble = TROUBLE.get(waiting.reason);
   if (trouble !== undefined) {
-    return { type: "coming", step: "pulling the image", trouble: trouble(container, waiting.message) };
+    const told = trouble(container, waiting.message);
+    return { type: "coming", step: "pulling the image", trouble: told, isRefused: true };
   }
   if (waiting.reason !== "CrashLoopBackOff") return undefined;
   const how = last === undefined ? "" : ` with code ${last.exitCode}${last.message === "" ? "" : `: ${last.message}`}`;

@@ -8,7 +8,8 @@ import { LABELS } from "../../policy/kubernetes/labels.ts";
 import { kinds, type ObjectKind } from "../../wire/kubernetes.ts";
 import type { Unsaved } from "../runtime.ts";
 import type { Removal } from "./api/cluster-api.ts";
-import { type Cluster, findReadyPod, type Found, keepOf, namespaceName } from "./cluster.ts";
+import { type Cluster, findReadyPod, type Found, namespaceName } from "./cluster.ts";
+import { keepOf } from "./keeping.ts";
 
 /** How long kubelets may take, who wait for the grace of a pod; nodes may be away (guess). */
 const ENDED_MS = 120_000;

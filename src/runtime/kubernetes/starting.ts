@@ -15,33 +15,13 @@ import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import { makeHostKey } from "../host-key.ts";
 import type { EnvironmentSpec, Report, StartSpec } from "../runtime.ts";
 import { applyAll } from "./applying.ts";
-import {
-  type Cluster,
-  execIn,
-  findEnvironment,
-  findPod,
-  isEnding,
-  keepOf,
-  mustFind,
-  namespaceName,
-  untilWritten,
-} from "./cluster.ts";
-import type { RunningPod } from "./judge-pod.ts";
-import { type Kept, withKept } from "./kept.ts";
-import { runInside } from "./inside/run-inside.ts";
+import { type Cluster, execIn, findEnvironment, isEnding, mustFind, namespaceName } from "./cluster.ts";
+import { applyNamespace, keepOf, untilWritten } from "./keeping.ts";
+import type { Kept } from "./kept.ts";
 import { renderManifests } from "./manifests/render-manifests.ts";
 import { setUpPod } from "./set-up.ts";
 import { revisionOf } from "./sources.ts";
-import { whyNoPod } from "./why-no-pod.ts";
-
-/** How long images may take to be pulled, and nodes to be found (guess). */
-const POD_MS = 10 * 60_000;
-
-/** A pod that failed gets so long to come right by itself: the kubelet may not have seen yet what was applied before it. */
-const FAILED_MS = 3_000;
-
-/** When to look why there is no pod at all, and to tell what one waits for. */
-const PATIENCE_MS = 5_000;
+import { clearEndedPods, untilPod } from "./until-pod.ts";
 
 export interface StartOptions {
   readonly spec: EnvironmentSpec;
@@ -59,7 +39,7 @@ export async function makeNamespace(cluster: Cluster, spec: EnvironmentSpec, sig
 /** Writes on the namespace of an environment whose it is. */
 export async function markNamespace(cluster: Cluster, kept: Kept, signal: AbortSignal): Promise<void> {
   const namespace = planNamespace(factsOf(cluster, kept.spec));
-  await untilWritten(cluster, await cluster.api.apply(kinds.namespace, withKept(namespace, kept), signal), signal);
+  await untilWritten(cluster, await applyNamespace(cluster, namespace, kept, signal), signal);
 }
 
 async function untilGone({ namespaces, ...cluster }: Cluster, id: string, signal: AbortSignal): Promise<void> {
@@ -98,8 +78,9 @@ export async function startEnvironment(cluster: Cluster, options: StartOptions, 
     warnings: [...warnings, ...plan.warnings],
   };
   const now: Kept = { spec, entrance, ...(kept.isCheckedOut === true ? { isCheckedOut: true } : {}) };
-  await applyAll(cluster, [withKept(plan.namespace, now)], signal);
+  await applyNamespace(cluster, plan.namespace, now, signal);
   await applyAll(cluster, plan.base, signal);
+  await clearEndedPods(cluster, plan, signal);
   await applyAll(cluster, plan.workloads, signal);
   report("applying its objects", cluster.clock.elapsed() - begun);
   const podBegun = cluster.clock.elapsed();
@@ -184,66 +165,4 @@ async function makePlan(
     throw new Fault("manifests.invalid", `Cannot start ${spec.id}: ${told}`, { told });
   }
   return { plan: planned, warnings: rendered?.warnings ?? [] };
-}
-
-interface PodWanted {
-  readonly id: string;
-  readonly plan: Plan;
-  readonly report: Report;
-}
-
-/** Waits until the target's container runs. @throws {Fault} `environment.unstarted` with what keeps it from doing so */
-async function untilPod(cluster: Cluster, wanted: PodWanted, signal: AbortSignal): Promise<RunningPod> {
-  const { clock, pods } = cluster;
-  const { id, plan, report } = wanted;
-  const begun = clock.elapsed();
-  let told = "";
-  for (;;) {
-    const state = findPod(cluster, id, plan.target);
-    const waited = clock.elapsed() - begun;
-    if (state.type === "running") return state.pod;
-    if (state.type === "coming" && state.maybe !== undefined && (await answers(cluster, state.maybe, signal)))
-      return state.maybe;
-    if (state.type === "failed" && waited >= FAILED_MS) throw unstarted(id, state.told);
-    if (waited >= POD_MS) throw unstarted(id, troubleOf(state) ?? "its pod took too long to start");
-    const trouble = waited < PATIENCE_MS ? undefined : (troubleOf(state) ?? (await whyNoPod(cluster, id, signal)));
-    if (trouble !== undefined && trouble !== told) report(`waiting: ${trouble}`, waited);
-    told = trouble ?? told;
-    // Until something changes, or it is time to look again.
-    const pause = state.type === "failed" ? FAILED_MS : PATIENCE_MS;
-    const late = new AbortController();
-    const cancel = clock.after(pause, () => late.abort());
-    const before = JSON.stringify(state);
-    const isOther = (): true | undefined => JSON.stringify(findPod(cluster, id, plan.target)) !== before || undefined;
-    await pods.until(isOther, AbortSignal.any([signal, late.signal])).catch(() => signal.throwIfAborted());
-    cancel();
-  }
-}
-
-/** How often a container that should be about to start is asked, and after what pause. */
-const [KNOCKS, KNOCK_MS] = [12, 100];
-
-/** Says whether a container can be entered that no kubelet has said to run yet: that comes up to a second late. */
-async function answers(cluster: Cluster, pod: RunningPod, signal: AbortSignal): Promise<boolean> {
-  for (let knock = 0; knock < KNOCKS; knock++) {
-    try {
-      await runInside(execIn(cluster, pod, signal), { text: ":", output: "out", maxBytes: 0 }, signal);
-      return true;
-    } catch {
-      signal.throwIfAborted();
-      await cluster.clock.sleep(KNOCK_MS, signal);
-    }
-  }
-  return false;
-}
-
-function troubleOf(state: ReturnType<typeof findPod>): string | undefined {
-  if (state.type === "failed") return state.told;
-  return state.type === "coming" ? state.trouble : undefined;
-}
-
-function unstarted(id: string, told: string): Fault {
-  return new Fault("environment.unstarted", `Cannot start ${id}: ${told}`, {
-    told: `this environment does not start: ${told}`,
-  });
 }

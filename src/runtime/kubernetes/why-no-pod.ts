@@ -4,20 +4,35 @@
  * @module
  */
 import { z } from "zod";
-import { kinds } from "../../wire/kubernetes.ts";
+import type { Plan } from "../../policy/kubernetes/facts.ts";
+import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import { type Cluster, namespaceName } from "./cluster.ts";
 
-const Conditions = z.object({
+const Template = z.object({
+  template: z.object({
+    metadata: z.object({ labels: z.record(z.string(), z.string()).default({}) }).default({ labels: {} }),
+  }),
+});
+
+const Status = z.object({
   conditions: z.array(z.object({ type: z.string(), status: z.string(), message: z.string().default("") })).default([]),
 });
 
 /** A sentence, `undefined` when nothing says why: as when a quota is used up, or a webhook refuses. */
-export async function whyNoPod(cluster: Cluster, id: string, signal: AbortSignal): Promise<string | undefined> {
-  const where = { namespace: namespaceName(cluster, id) };
-  const workloads = await cluster.api.list(kinds.deployment, where, signal);
-  const messages = workloads.flatMap((workload) => {
-    const { conditions } = Conditions.parse(workload["status"] ?? {});
-    return conditions.filter(({ type, status }) => type === "ReplicaFailure" && status === "True");
-  });
-  return messages[0]?.message;
+export async function whyNoPod(
+  cluster: Cluster,
+  { id, plan }: { readonly id: string; readonly plan: Plan },
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const planned = plan.workloads.find((object) => object.kind === kinds.deployment.kind && isTarget(object, plan));
+  if (planned === undefined) return undefined;
+  const { name } = planned.metadata;
+  const ref = { of: kinds.deployment, namespace: namespaceName(cluster, id), name };
+  const { conditions } = Status.parse((await cluster.api.read(ref, signal))?.["status"] ?? {});
+  return conditions.find(({ type, status }) => type === "ReplicaFailure" && status === "True")?.message;
+}
+
+function isTarget(workload: KubernetesObject, { target }: Plan): boolean {
+  const labels = Template.safeParse(workload["spec"]).data?.template.metadata.labels ?? {};
+  return Object.entries(target.labels).every(([key, value]) => labels[key] === value);
 }

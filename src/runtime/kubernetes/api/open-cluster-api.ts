@@ -106,10 +106,11 @@ function askOf(verb: string, { of, namespace, name }: ObjectRef): Asked & { path
   return { verb, resource: of.resource, ...within, name, path: pathOf(of, namespace, name), isRepeatable: true };
 }
 
-/** Doing it twice comes to the same: it says how the object is to be. */
+/** Doing it twice comes to the same: it says how the object is to be. With a version it is for one state of the object alone. */
 function applyAsk(kind: ObjectKind, object: KubernetesObject): Ask {
   return {
     ...askOf("patch", refOf(kind, object)),
+    isRepeatable: object.metadata.resourceVersion === undefined,
     method: "PATCH",
     query: { fieldManager: FIELD_MANAGER, force: "true" },
     contentType: "application/apply-patch+yaml", // JSON is YAML
