@@ -60,20 +60,25 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
   const { record } = hold;
   const toStep: RuntimeReport = (step, tookMs) => report(stepLine(step, tookMs));
   const spec = specOf(context, record);
-  const isNew = conditionOf(record.conditions, "CheckedOut") === undefined;
+  const known = await conditionsKnown(context, record, report);
+  const isNew = conditionOf(known, "CheckedOut") === undefined;
   const isMember = isNew && request.placed?.member !== undefined;
   if (isNew && !isMember) await makeFiles(context, { repository: record.repository, spec, request, toStep }, signal);
   const found = isMember ? request.placed?.definition : await findDefinition(context, id);
   const { definition, notes } = readDefinition(found, record, placeKindOf(context));
+  const conditions = conditionsAtStart(known, { now: context.clock.now(), isMember, definition });
+  // On a cluster files come with the first start: what fails before has been entered by nobody, and leaves nothing.
+  const isWhole = !isNew || isMember || placeKindOf(context) === "sandbox";
   await hold.write({
     definition: found ?? null,
     power: "waking",
-    conditions: conditionsAtStart(record.conditions, { now: context.clock.now(), isMember, definition }),
+    conditions: isWhole ? conditions : known,
     inventory: record.inventory.map((item) => ({ ...item, state: "present" })),
   });
   const start = startSpecOf(definition, envOf(context, record, definition));
   if (isMember) await context.runtime.claim?.(spec, start, toStep, signal);
   else await context.runtime.start(spec, start, toStep, signal);
+  if (!isWhole) await hold.write({ conditions });
   await request.onStarted(record);
   const { warnings = [], serviceNames = [] } = await context.runtime.observe(id);
   for (const note of [...notes, ...definition.warnings, ...warnings, ...context.runtime.lacks]) report(plainLine(note));
@@ -114,7 +119,7 @@ interface Hold {
 async function takeHold({ store }: Context, id: string): Promise<Hold> {
   const record = await store.begin(id, "starting");
   const gone = (): Fault =>
-    new Fault("environment.gone", `Cannot go on starting "${id}": another operation on it began`, {
+    new Fault("environment.overtaken", `Cannot go on starting "${id}": another operation on it began`, {
       told: "this environment is being removed",
     });
   let { conditions } = record;
@@ -154,6 +159,19 @@ async function makeFiles(
   }
   await mustHaveBranch(context, { repository, source: spec.source }, stale);
   await runtime.create(spec, toStep, signal);
+}
+
+/** What is known of an environment; nothing, as if it had never been made, where somebody else removed its files. */
+async function conditionsKnown(
+  { runtime, log }: Context,
+  { id, login, conditions }: EnvironmentRecord,
+  report: Report,
+): Promise<readonly EnvironmentCondition[]> {
+  if (conditionOf(conditions, "CheckedOut") === undefined) return conditions;
+  if ((await runtime.observe(id)).power !== "absent") return conditions;
+  log.error("environment.lost", new Error("Cannot find the files of an environment"), { environment: id, login });
+  report(plainLine("what was in this environment is gone, removed by somebody else; it is made anew"));
+  return [];
 }
 
 /** A branch may have been deleted since its login was resolved. */

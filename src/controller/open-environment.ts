@@ -84,8 +84,8 @@ async function connectOrWake(
     return await connect(live);
   } catch (error) {
     signal.throwIfAborted();
-    if ((await runtime.observe(entry.id)).power !== "sleeping") throw error;
-    // Its first process died, and this is how we learn of it.
+    if ((await runtime.observe(entry.id)).power === "running") throw error;
+    // Its first process died, or somebody removed it from the outside, and this is how we learn of it.
     log.warn("environment.died", { environment: entry.id, err: error });
     if (entry.live === live) entry.live = undefined;
     return connect(entry.live ?? (await bring(signal)));

@@ -7,7 +7,7 @@ import { Fault, faults } from "../base/fault.ts";
 import { bringUp, type BringUpRequest, type Live, type OnStarted, takeUp } from "./bring-up.ts";
 import { conditionOf } from "./conditions.ts";
 import type { Context } from "./context.ts";
-import { endCalls, type Entry } from "./entries.ts";
+import { alone, endCalls, type Entry } from "./entries.ts";
 import { takeCalls } from "./push-credentials.ts";
 import { type Report, shareWork, type SharedWork } from "./shared-work.ts";
 
@@ -54,7 +54,7 @@ function start(
       return live;
     } catch (error) {
       await endCalls(entry);
-      if (!signal.aborted) await clearFailed(context, entry.id, error);
+      if (!signal.aborted) await clearSoon(context, entry, error);
       throw error;
     } finally {
       entry.opening = undefined;
@@ -62,6 +62,18 @@ function start(
   });
   entry.opening = opening;
   return opening;
+}
+
+/** A cluster takes its time to clear away, and whoever waits is to be told why before: after this long (guess). */
+const CLEAR_MS = 500;
+
+/** Begins to clear away, and waits a little for the end of that; nobody else begins anything before it. */
+async function clearSoon(context: Context, entry: Entry, cause: unknown): Promise<void> {
+  const cleared = alone(entry, () => clearFailed(context, entry.id, cause));
+  const late = Promise.withResolvers<undefined>();
+  const cancel = context.clock.after(CLEAR_MS, () => late.resolve(undefined));
+  await Promise.race([cleared, late.promise]);
+  cancel();
 }
 
 /**
@@ -74,6 +86,9 @@ async function clearFailed({ store, runtime, log }: Context, id: string, cause: 
     log.warn("environment.refused", { environment: id, code: cause.code, reason: cause.message });
   else log.error("environment.failed", cause, { environment: id });
   try {
+    if (cause instanceof Fault && cause.code === "environment.overtaken") return; // it is somebody else's now
+    const record = await store.find(id);
+    if (record === undefined || record.desired === "absent") return;
     const { fence, conditions } = await store.begin(id, "destroying");
     if (conditionOf(conditions, "CheckedOut") !== undefined) {
       await runtime.sleep(id);

@@ -40,7 +40,8 @@ export async function removeEnvironment(
 /** Destroys an environment that is to be absent, or that nobody has ever been in. */
 export async function finishRemoval({ store, runtime, log }: Context, entries: Entries, id: string): Promise<void> {
   const { fence } = await store.begin(id, "destroying");
-  await store.update(id, fence, { desired: "absent", power: "sleeping" });
+  // Whoever has begun something else with it meanwhile is not to find it gone.
+  if (!(await store.update(id, fence, { desired: "absent", power: "sleeping" }))) return;
   await runtime.destroy(id);
   await store.remove(id, fence);
   entries.forget(id);
@@ -61,10 +62,11 @@ async function takeDown(context: Context, entries: Entries, entry: Entry, { forc
   await halt(entry, new Fault("environment.gone", `Cannot go on with "${id}": it is being removed`, { told }));
   // Read again: what was under way may have made its files before it stopped.
   const record = await store.begin(id, "destroying");
-  if (hasFiles(record)) {
+  // Whatever is given up need not end before it is destroyed, which may be all that can be done with it.
+  if (hasFiles(record) && !force) {
     try {
       await runtime.sleep(id);
-      if (!force) await mustBeSaved(context, record);
+      await mustBeSaved(context, record);
     } catch (error) {
       await store.end(id, record.fence, { power: "sleeping" });
       throw error;
