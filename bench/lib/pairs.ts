@@ -4,7 +4,12 @@
  * @module
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Bench, Server } from "./row.ts";
+
+/** The two that are compared. */
+export interface Pair<Of> {
+  readonly ours: Of;
+  readonly plain: Of;
+}
 
 export interface PairOptions {
   readonly count: number;
@@ -14,19 +19,37 @@ export interface PairOptions {
   readonly budgetMs?: number;
 }
 
-/** Calls `measure` up to `count` times for each server; who goes first changes each time. */
-export async function measurePairs<Sample>(
-  bench: Bench,
+/** Calls `measure` up to `count` times for each of the two; who goes first changes each time. */
+export async function measurePairs<Of, Sample>(
+  both: Pair<Of>,
   { count, pauseMs = 0, budgetMs = Infinity }: PairOptions,
-  measure: (server: Server) => Promise<Sample>,
+  measure: (one: Of) => Promise<Sample>,
 ): Promise<{ ours: Sample[]; plain: Sample[] }> {
   const samples: { ours: Sample[]; plain: Sample[] } = { ours: [], plain: [] };
   const deadline = performance.now() + budgetMs;
   for (let pair = 0; pair < count && (pair === 0 || performance.now() < deadline); pair++) {
     const order = pair % 2 === 0 ? (["ours", "plain"] as const) : (["plain", "ours"] as const);
     for (const which of order) {
-      samples[which].push(await measure(bench[which]));
+      samples[which].push(await measure(both[which]));
       await sleep(pauseMs);
+    }
+  }
+  return samples;
+}
+
+/** The same for more than two, each of which is an act; whose turn it is first changes each time. */
+export async function measureInTurns<Sample>(
+  acts: readonly (() => Promise<Sample>)[],
+  count: number,
+  signal: AbortSignal,
+): Promise<Sample[][]> {
+  const samples: Sample[][] = acts.map(() => []);
+  for (let round = 0; round < count; round++) {
+    for (let turn = 0; turn < acts.length; turn++) {
+      signal.throwIfAborted();
+      const which = (round + turn) % acts.length;
+      const sample = await acts[which]?.();
+      if (sample !== undefined) samples[which]?.push(sample);
     }
   }
   return samples;

@@ -43,14 +43,15 @@ export interface Outcome {
   readonly note?: string;
 }
 
-export interface Row {
+/** @typeParam On what it is measured on */
+export interface Row<On = Bench> {
   /** For `--only`. */
   readonly name: string;
   readonly what: string;
   /** After this long the row is given up. */
   readonly limitMs: number;
   /** @throws {Error} which then stands in the table */
-  measure(bench: Bench, signal: AbortSignal): Promise<Outcome[]>;
+  measure(bench: On, signal: AbortSignal): Promise<Outcome[]>;
 }
 
 /** What stands beside a figure. */
@@ -61,18 +62,20 @@ export interface About {
   readonly note?: string;
   /** Why it falls short where it does; joins the note there alone. */
   readonly whyShort?: string;
+  /** What the baseline is of. @default sshd */
+  readonly than?: string;
 }
 
 /** Judges a time: at most `most` times the baseline. */
 export function atMostTimes(most: number, about: About, figures: { baseline: number; ours: number }): Outcome {
   const ratio = figures.ours / figures.baseline;
-  return judged(about, figures, { reach: `≤ ${most} × sshd`, isMet: ratio <= most });
+  return judged(about, figures, { reach: `≤ ${most} × ${about.than ?? "sshd"}`, isMet: ratio <= most });
 }
 
 /** Judges a rate: at least `least` times the baseline. */
 export function atLeastTimes(least: number, about: About, figures: { baseline: number; ours: number }): Outcome {
   const ratio = figures.ours / figures.baseline;
-  return judged(about, figures, { reach: `≥ ${least} × sshd`, isMet: ratio >= least });
+  return judged(about, figures, { reach: `≥ ${least} × ${about.than ?? "sshd"}`, isMet: ratio >= least });
 }
 
 /** Judges a figure by a number of its own. */

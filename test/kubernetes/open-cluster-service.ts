@@ -12,14 +12,17 @@ import { kubeconfigPath, openApi } from "./use-cluster.ts";
 export interface ClusterServiceOptions extends ServiceOptions {
   /** Image of environments whose definition names none. @default slipway/sample:test */
   readonly image?: string;
+  /** File of the cluster. @default the one of the tests */
+  readonly kubeconfig?: string;
   /** More of the cluster's settings, as in the file. */
   readonly cluster?: Readonly<Record<string, unknown>>;
 }
 
 /** As the settings file says it. Namespaces of one service begin with the same, so that what is left is found. */
-export function clusterSettings({ image = "slipway/sample:test", cluster = {} }: ClusterServiceOptions) {
+export function clusterSettings(options: ClusterServiceOptions) {
+  const { image = "slipway/sample:test", kubeconfig = kubeconfigPath(), cluster = {} } = options;
   return {
-    kubeconfig: kubeconfigPath(),
+    kubeconfig,
     namespacePrefix: `t${randomBytes(3).toString("hex")}-`,
     images: { toolbox: "slipway/toolbox:test", base: image, pullPolicy: "Never" },
     workspace: { size: "1GiB" },
