@@ -5,10 +5,11 @@
  * @module
  */
 import type { ClusterSettings } from "../../wire/cluster-settings.ts";
-import { at, fieldsOf, type Fields, listOf, textOf, without } from "./fields.ts";
+import { at, fieldsOf, type Fields, isFields, listOf, textOf, without } from "./fields.ts";
 import { NAMES } from "./inside-names.ts";
 import type { PodComplaint } from "./pod-security.ts";
 import { fitResources, type Sizes } from "./sizes.ts";
+import { withProtocol } from "./tidy-object.ts";
 
 export interface AdaptOptions {
   readonly cluster: ClusterSettings;
@@ -62,13 +63,25 @@ export function adaptPod(given: unknown, options: AdaptOptions): Adapted {
 function adaptContainer(given: unknown, { cluster, sizes }: AdaptOptions): unknown {
   if (typeof given !== "object" || given === null || Array.isArray(given)) return given;
   const container = fieldsOf(given);
-  const { resources } = container;
+  const { resources, env, ports } = container;
   const fitted = fitResources(resources, sizes);
   return {
     imagePullPolicy: cluster.images.pullPolicy,
     ...container,
     ...(fitted === undefined ? {} : { resources: fitted }),
+    ...(isList(env) ? { env: lastOfEach(env) } : {}),
+    ...(isList(ports) ? { ports: ports.map((port) => withProtocol(fieldsOf(port))) } : {}),
   };
+}
+
+function isList(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value) && value.every(isFields);
+}
+
+/** A variable that is said twice is what is said last; an apply refuses two. */
+function lastOfEach(env: readonly unknown[]): unknown[] {
+  const lastAt = new Map(env.map((variable, index) => [fieldsOf(variable)["name"], index]));
+  return env.filter((variable, index) => lastAt.get(fieldsOf(variable)["name"]) === index);
 }
 
 function once(secrets: readonly unknown[]): unknown[] {

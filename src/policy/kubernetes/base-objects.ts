@@ -4,6 +4,7 @@
  * @module
  */
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
+import { toBase64 } from "./base64.ts";
 import type { ObjectFacts } from "./facts.ts";
 import { KEY_FILES, NAMES } from "./inside-names.ts";
 import { makeObject } from "./make-object.ts";
@@ -52,9 +53,4 @@ export function planBase(facts: ObjectFacts, keys: Keys, quota: QuotaFacts): Kub
           }),
         ]),
   ];
-}
-
-/** `data` and not `stringData`, which a server writes and never gives back, so that an apply could not take it away. */
-function toBase64(text: string): string {
-  return btoa(String.fromCharCode(...new TextEncoder().encode(text)));
 }

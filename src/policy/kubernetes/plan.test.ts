@@ -386,7 +386,7 @@ test("planEnvironment() leaves out what has no place in an environment, with a s
   expect(find(planned, "Service")?.["spec"]).toEqual({
     selector: { app: "lb" },
     type: "ClusterIP",
-    ports: [{ port: 80 }],
+    ports: [{ protocol: "TCP", port: 80 }],
   });
   expect(planned.warnings).toEqual([
     'Ingress "a" is left out: environments are reached through ssh; forward a port',
@@ -455,6 +455,40 @@ test("planEnvironment() shares what a tier has among containers, and fits those 
   expect(resources("api")).toMatchObject({ limits: { memory: "64Mi" } });
   expect(planned.warnings).toEqual([
     "the containers of the manifests may use more together than this environment has: some may not start",
+  ]);
+});
+
+test("planEnvironment() says of ports and variables what an apply has to know", () => {
+  const ports = [{ containerPort: 53, protocol: "UDP" }, { containerPort: 80 }];
+  const env = [
+    { name: "A", value: "1" },
+    { name: "B", value: "2" },
+    { name: "A", value: "3" },
+  ];
+  const manifests = [workload("api"), workload("db", { containers: [{ name: "db", image: "a", ports, env }] })];
+  const planned = plan({ manifests, targetName: "deployment/api" });
+  expect(podOf(find(planned, "Deployment", "db"))).toMatchObject({
+    containers: [{ ports: [ports[0], { containerPort: 80, protocol: "TCP" }], env: [env[1], env[2]] }],
+  });
+});
+
+test("planEnvironment() makes data of the texts of a secret, and wants texts there", () => {
+  const of = (kind: string, more: object): KubernetesObject => ({
+    apiVersion: "v1",
+    kind,
+    metadata: { name: "a" },
+    ...more,
+  });
+  const secret = of("Secret", { data: { a: "YQ==", b: "Yg==" }, stringData: { b: "ä" }, immutable: true });
+  const planned = plan({ manifests: [workload("api"), secret] });
+  expect(find(planned, "Secret", "a")).toEqual({
+    ...of("Secret", { data: { a: "YQ==", b: "w6Q=" } }),
+    metadata: expect.objectContaining({ name: "a" }) as unknown,
+  });
+  const wrong = [of("ConfigMap", { data: { PORT: 80 } }), { ...of("Secret", { stringData: { on: true } }) }];
+  expect(complaints({ manifests: [workload("api"), ...wrong] })).toEqual([
+    'ConfigMap "a": data.PORT: needs a text: put it in quotes',
+    'Secret "a": stringData.on: needs a text: put it in quotes',
   ]);
 });
 

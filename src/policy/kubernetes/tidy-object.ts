@@ -5,6 +5,7 @@
  * @module
  */
 import type { ClusterSettings } from "../../wire/cluster-settings.ts";
+import { toBase64 } from "./base64.ts";
 import { at, fieldsOf, type Fields, listOf, textOf, without, withAt } from "./fields.ts";
 import type { PodComplaint } from "./pod-security.ts";
 import { readQuantity, writeBytes } from "./quantity.ts";
@@ -30,7 +31,7 @@ export function tidy(kind: string, fields: Fields, options: TidyOptions): Tidied
       return tidySecret(fields, options);
     case "ConfigMap":
       // Later versions of it could not be applied.
-      return plain(without(fields, ["immutable"]));
+      return { ...plain(without(fields, ["immutable"])), complaints: textComplaints(fields, "data") };
     case "ServiceAccount":
       return plain({
         ...without(fields, ["secrets"]),
@@ -69,7 +70,9 @@ function tidyService(fields: Fields): Tidied {
     ...without(spec, [...OUTWARD, "type", "clusterIP", "clusterIPs"]),
     ...clusterIP,
     type: "ClusterIP",
-    ...(ports === undefined ? {} : { ports: listOf(ports).map((port) => without(fieldsOf(port), ["nodePort"])) }),
+    ...(ports === undefined
+      ? {}
+      : { ports: listOf(ports).map((port) => withProtocol(without(fieldsOf(port), ["nodePort"]))) }),
   };
   const warnings = [
     ...(type === undefined || type === "ClusterIP"
@@ -80,11 +83,33 @@ function tidyService(fields: Fields): Tidied {
   return { fields: { ...fields, spec: inner }, complaints: [], warnings };
 }
 
+/** Ports are told apart by it, and an apply does not know its default: so a server of 1.20 says. */
+export function withProtocol(port: Fields): Fields {
+  return { protocol: "TCP", ...port };
+}
+
 function tidySecret(fields: Fields, { token }: TidyOptions): Tidied {
   const isToken = textOf(fields["type"]) === "kubernetes.io/service-account-token";
   const message = "would be a token of a service account: needs customizations.slipway.serviceAccountToken";
   const complaints = isToken && !token ? [{ path: ["type"], message }] : [];
-  return { fields: without(fields, ["immutable"]), complaints, warnings: [] };
+  const texts = fieldsOf(fields["stringData"]);
+  const plainTexts = Object.entries(texts).flatMap(([name, value]) =>
+    typeof value === "string" ? [[name, toBase64(value)] as const] : [],
+  );
+  const data = { ...fieldsOf(fields["data"]), ...Object.fromEntries(plainTexts) };
+  const kept = without(fields, ["immutable", "stringData"]);
+  return {
+    fields: Object.keys(data).length === 0 ? kept : { ...kept, data },
+    complaints: [...complaints, ...textComplaints(fields, "stringData"), ...textComplaints(fields, "data")],
+    warnings: [],
+  };
+}
+
+/** What people write without quotes is a number or a word for true, and a server takes texts alone. */
+function textComplaints(fields: Fields, where: string): PodComplaint[] {
+  return Object.entries(fieldsOf(fields[where])).flatMap(([name, value]) =>
+    typeof value === "string" ? [] : [{ path: [where, name], message: "needs a text: put it in quotes" }],
+  );
 }
 
 /** A claim: of the cluster's class where it names none, no larger than a workspace, and of no volume that is there already. */
