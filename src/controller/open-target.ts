@@ -93,6 +93,9 @@ async function findOrAdd(context: Context, request: OpenRequest, signal: AbortSi
   const { repository, repositoryName, branch, login, fromBranch } = target;
   const known = await store.findByPlace(person, repository, branch);
   if (known !== undefined) return { record: known };
+  const leaving = await store.list({ person, repository, desired: "absent" });
+  if (leaving.some((record) => record.branch === branch))
+    request.report(plainLine(`the ${login} before is still being removed; this is a new one`));
   const placed = await choosePlace(context, request, signal);
   const id = placed.member ?? makeId();
   const added = await store.add(

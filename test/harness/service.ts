@@ -249,6 +249,9 @@ function makeRunner(paths: Paths, httpPort: number, drainMs: number): Runner {
   };
 }
 
+/** A cluster that is busy takes its time to clear away. */
+const REMOVE_MS = 100_000;
+
 interface TakingDown {
   readonly runner: Runner;
   readonly admin: Client;
@@ -291,7 +294,8 @@ async function removeEnvironments(admin: Client): Promise<void> {
   const rows = JSON.parse(listed.stdout) as { login: string; person: string }[];
   // At the same time, since on a cluster each takes seconds.
   const removing = rows.map(async ({ login, person }) => {
-    const removed = await admin.lobby("rm", login, "--force", "--person", person);
+    const words = ["slip@slipway", "rm", login, "--force", "--person", person];
+    const removed = await admin.ssh(words, { timeoutMs: REMOVE_MS });
     if (removed.exitCode !== 0) throw new Error(`Cannot remove ${login} of ${person}: ${removed.stderr}`);
   });
   for (const result of await Promise.allSettled(removing)) if (result.status === "rejected") throw result.reason;

@@ -15,12 +15,18 @@ import { endWorkloads } from "./sleeping.ts";
 /** How long whoever asked waits; it is gone on with by the next look (guess: a namespace takes 5 to 20 s). */
 const GONE_MS = 60_000;
 
+/** The same of one that was asked to go before: others wait for whoever looks at it again (guess). */
+const AGAIN_MS = 20_000;
+
+/** The same from when something of somebody else's is seen to hold it, which is lifted at once or by hand (guess). */
+const HELD_MS = 10_000;
+
 /** How long pods are waited for before their namespace is (guess: twice what a busy node takes). */
 const PODS_MS = 15_000;
 
 /** @throws {Fault} `environment.stuck` naming what holds it */
 export async function destroyEnvironment(cluster: Cluster, id: string, signal: AbortSignal): Promise<void> {
-  const { api, namespaces, clock } = cluster;
+  const { api } = cluster;
   cluster.doors.close(id);
   const name = namespaceName(cluster, id);
   const find = () => findEnvironment(cluster, id)?.namespace;
@@ -31,10 +37,8 @@ export async function destroyEnvironment(cluster: Cluster, id: string, signal: A
     const { uid } = namespace.metadata;
     await api.remove({ of: kinds.namespace, name }, uid === undefined ? {} : { uid }, signal);
   }
-  const late = new AbortController();
-  const cancel = clock.after(GONE_MS, () => late.abort());
   try {
-    await namespaces.until(() => find() === undefined || undefined, AbortSignal.any([signal, late.signal]));
+    await untilGone(cluster, { find, mostMs: isEnding(namespace) ? AGAIN_MS : GONE_MS }, signal);
   } catch (cause) {
     signal.throwIfAborted();
     const now = find();
@@ -44,8 +48,26 @@ export async function destroyEnvironment(cluster: Cluster, id: string, signal: A
       told: `it is being removed, but ${holder}`,
       cause,
     });
+  }
+}
+
+async function untilGone(
+  { namespaces, clock }: Cluster,
+  { find, mostMs }: { readonly find: () => KubernetesObject | undefined; readonly mostMs: number },
+  signal: AbortSignal,
+): Promise<void> {
+  const late = new AbortController();
+  const cancels = [clock.after(mostMs, () => late.abort())];
+  const isGone = (): true | undefined => {
+    const now = find();
+    if (now === undefined) return true;
+    if (cancels.length === 1 && isHeldByOthers(now)) cancels.push(clock.after(HELD_MS, () => late.abort()));
+    return undefined;
+  };
+  try {
+    await namespaces.until(isGone, AbortSignal.any([signal, late.signal]));
   } finally {
-    cancel();
+    for (const cancel of cancels) cancel();
   }
 }
 
@@ -78,7 +100,21 @@ const HOLDERS = [
 function holderOf(namespace: KubernetesObject): string {
   const finalizers = namespace.metadata.finalizers ?? [];
   if (finalizers.length > 0) return `the finalizer ${finalizers.join(", ")} of its namespace holds it`;
+  const told = HOLDERS.flatMap((type) => messageOf(namespace, type) ?? []);
+  return told.length === 0 ? "the cluster does not say what holds it" : told.join("; ");
+}
+
+/**
+ * Says whether it waits for a finalizer that is not of Kubernetes itself. The message is that of `namespace_conditions.go` of
+ * Kubernetes: `Some content in the namespace has finalizers remaining: a.example/b in 1 resource instances, …`.
+ */
+function isHeldByOthers(namespace: KubernetesObject): boolean {
+  const message = messageOf(namespace, "NamespaceFinalizersRemaining") ?? "";
+  const names = [...message.matchAll(/([^\s,]+) in [0-9]+ resource instances/g)].map(([, name = ""]) => name);
+  return names.some((name) => name.includes("/") && !/(^|\.)(kubernetes|k8s)\.io\//.test(name));
+}
+
+function messageOf(namespace: KubernetesObject, type: string): string | undefined {
   const { conditions } = Status.parse(namespace["status"] ?? {});
-  const told = HOLDERS.flatMap((type) => conditions.find((one) => one.type === type && one.status === "True") ?? []);
-  return told[0]?.message ?? "the cluster does not say what holds it";
+  return conditions.find((one) => one.type === type && one.status === "True")?.message;
 }

@@ -80,8 +80,10 @@ export async function endWorkloads(
   } catch (cause) {
     signal.throwIfAborted();
     const names = mine().map(({ metadata }) => metadata.name);
-    throw new Fault("environment.stuck", `Cannot end ${id}: pods ${names.join(", ")} do not go`, {
-      told: `${names.join(", ")} does not end; its node may be away`,
+    const finalizers = new Set(mine().flatMap(({ metadata }) => metadata.finalizers ?? []));
+    const why = finalizers.size === 0 ? "its node may be away" : `the finalizer ${[...finalizers].join(", ")} holds it`;
+    throw new Fault("environment.stuck", `Cannot end ${id}: pods ${names.join(", ")} do not go, ${why}`, {
+      told: `the pod ${names.join(", ")} does not end; ${why}`,
       cause,
     });
   } finally {

@@ -1,0 +1,95 @@
+/**
+ * What happens to pods while people are in them: deleted, evicted by their kubelet, replaced by their workload. Sessions end
+ * loudly, and the next login is in an environment that works.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { until } from "../../harness/wait.ts";
+import { SLOW_MS, useFaulty } from "./use-faulty.ts";
+
+const EXAMPLES = join(import.meta.dirname, "../../../examples");
+const kustomization = readFileSync(join(EXAMPLES, "hello-kubernetes/k8s/kustomization.yaml"), "utf8");
+const faulty = useFaulty({
+  repositories: {
+    plain: { definition: "{}" },
+    shop: { example: "hello-kubernetes", files: { "k8s/kustomization.yaml": kustomization.replace("0.1.0", "test") } },
+  },
+});
+
+/** A session ends in less after its pod did. */
+const LOUD_MS = 3_000;
+
+test("a session whose pod is deleted in the middle of a transfer ends loudly, and the next one has its files", async () => {
+  const { service, kubectl, namespaceOf } = faulty();
+  const ada = service.as("ada");
+  expect((await ada.ssh(["plain-main@slipway", "echo mine >kept"], { timeoutMs: SLOW_MS })).exitCode).toBe(0);
+  const transfer = ada.startSsh(["plain-main@slipway", "echo begun; cat /dev/zero"], { timeoutMs: SLOW_MS });
+  await transfer.untilOutput(/begun/);
+  const namespace = await namespaceOf("plain-main");
+  await kubectl("-n", namespace, "delete", "pod", "main", "--wait=false");
+  const since = performance.now();
+  const ended = await transfer.ended;
+  const tookMs = performance.now() - since;
+  process.stderr.write(`pods: a session ended ${Math.round(tookMs)} ms after its pod was deleted\n`);
+  expect(tookMs).toBeLessThan(LOUD_MS);
+  expect(ended.exitCode).toBe(255);
+  expect(ended.stderr).toMatch(/the environment ended this session/);
+  const next = await ada.ssh(["plain-main@slipway", "cat kept"], { timeoutMs: SLOW_MS });
+  expect(next).toMatchObject({ exitCode: 0, stdout: "mine\n" });
+  expect(await faulty().namespaces()).toEqual([namespace]);
+});
+
+test("a login while the pod is still on its way out gets the next one", async () => {
+  const { service, kubectl, namespaceOf } = faulty();
+  const ada = service.as("ada");
+  expect((await ada.ssh(["plain-main@slipway", "true"], { timeoutMs: SLOW_MS })).exitCode).toBe(0);
+  const namespace = await namespaceOf("plain-main");
+  // Somebody's finalizer keeps it for a while, as a slow end would.
+  const finalizers = (list: readonly string[]): string => JSON.stringify({ metadata: { finalizers: list } });
+  const patch = async (list: readonly string[]): Promise<string> =>
+    kubectl("-n", namespace, "patch", "pod", "main", "--type=merge", "-p", finalizers(list));
+  await patch(["slipway.test/slow"]);
+  await kubectl("-n", namespace, "delete", "pod", "main", "--wait=false");
+  const login = ada.startSsh(["plain-main@slipway", "echo in"], { timeoutMs: SLOW_MS });
+  await until("the start to wait", () => service.events("environment.died").length > 0, SLOW_MS);
+  await patch([]);
+  expect(await login.ended).toMatchObject({ exitCode: 0, stdout: "in\n" });
+});
+
+test("an environment that its kubelet evicted for using up the disk is there again at the next login, files and all", async () => {
+  const { service, kubectl, apply, namespaceOf } = faulty();
+  const ada = service.as("ada");
+  expect((await ada.ssh(["plain-main@slipway", "echo mine >kept"], { timeoutMs: SLOW_MS })).exitCode).toBe(0);
+  const namespace = await namespaceOf("plain-main");
+  await ada.lobby("sleep", "plain-main");
+  const limit = { type: "Container", default: { "ephemeral-storage": "64Mi" } };
+  const metadata = { name: "disk", namespace };
+  await apply({ apiVersion: "v1", kind: "LimitRange", metadata, spec: { limits: [limit] } });
+  const fill = "head -c 200M /dev/zero >/tmp/full; echo filled; sleep 1000";
+  const session = ada.startSsh(["plain-main@slipway", fill], { timeoutMs: SLOW_MS });
+  await session.untilOutput(/filled/, SLOW_MS);
+  const ended = await session.ended;
+  expect(ended.exitCode).toBe(255);
+  expect(ended.stderr).toMatch(/the environment ended this session/);
+  expect(await kubectl("-n", namespace, "get", "pod", "main", "-o", "jsonpath={.status.reason}")).toBe("Evicted");
+  const next = await ada.ssh(["plain-main@slipway", "cat kept; ls /tmp"], { timeoutMs: SLOW_MS });
+  expect(next).toMatchObject({ exitCode: 0, stdout: "mine\n" });
+});
+
+test("the pod of a Deployment that was replaced is set up again at the next login", async () => {
+  const { service, kubectl, namespaceOf } = faulty();
+  const ada = service.as("ada");
+  const look = "cat kept 2>/dev/null; git config user.name; wget -qO- http://127.0.0.1:8080/ | head -c 1";
+  const made = await ada.ssh(["shop-main@slipway", "echo mine >kept"], { timeoutMs: SLOW_MS });
+  expect(made.exitCode).toBe(0);
+  const session = ada.startSsh(["shop-main@slipway", "echo up; sleep 1000"], { timeoutMs: SLOW_MS });
+  await session.untilOutput(/up/);
+  const namespace = await namespaceOf("shop-main");
+  await kubectl("-n", namespace, "delete", "pod", "-l", "slipway.dev/target=true", "--wait=false");
+  expect((await session.ended).exitCode).toBe(255);
+  const next = await ada.ssh(["shop-main@slipway", look], { timeoutMs: SLOW_MS });
+  expect(next).toMatchObject({ exitCode: 0, stdout: "mine\nada\n<" });
+});
