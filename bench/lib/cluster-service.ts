@@ -38,7 +38,9 @@ export async function openClusterService(
   access: ClusterAccess,
   { branches = [], poolSize }: ClusterServiceFacts,
 ): Promise<ClusterService> {
-  const one = clusterSettings({ kubeconfig: access.kubeconfig });
+  // A node of two processors has room for dozens of them.
+  const tiers = { lightweight: { cpus: 2, memory: "4GiB", request: 0.01 } };
+  const one = clusterSettings({ kubeconfig: access.kubeconfig, cluster: { tiers } });
   const service = await openTestService({
     people: { ada: {} },
     // Nothing of the repository's own runs: it is Slipway that is measured.

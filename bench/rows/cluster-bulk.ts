@@ -65,7 +65,14 @@ const KUBECTL = "`kubectl exec`";
 function pipesOf(bench: ClusterBench, bytes: number, signal: AbortSignal) {
   const { client, destination, pod, kubectl } = bench;
   const ssh = ["ssh", "-F", client.configFile, destination].join(" ");
-  const exec = kubectl("exec", "--stdin", `--namespace=${pod.namespace}`, pod.pod, "--").join(" ");
+  const exec = kubectl(
+    "exec",
+    "--stdin",
+    `--namespace=${pod.namespace}`,
+    pod.pod,
+    `--container=${pod.container}`,
+    "--",
+  ).join(" ");
   const source = `head -c ${bytes} /dev/zero`;
   return {
     down: [

@@ -20,7 +20,8 @@ export const clusterConnectRow: Row<ClusterBench> = {
     const { client, destination, pod, kubectl } = bench;
     const both = {
       ours: () => timedSsh(client, destination, "true"),
-      plain: () => timed(kubectl("exec", `--namespace=${pod.namespace}`, pod.pod, "--", "true")),
+      plain: () =>
+        timed(kubectl("exec", `--namespace=${pod.namespace}`, pod.pod, `--container=${pod.container}`, "--", "true")),
     };
     const options = { count: bench.isQuick ? 8 : 25, pauseMs: PAUSE_MS };
     const { ours, plain } = await measurePairs(both, options, (act) => {

@@ -19,7 +19,15 @@ export const clusterEchoRow: Row<ClusterBench> = {
   measure: async (bench, signal) => {
     const { client, destination, pod, kubectl } = bench;
     const { count, size } = bench.isQuick ? { count: 2, size: 250 } : { count: 6, size: 300 };
-    const exec = kubectl("exec", "--stdin", `--namespace=${pod.namespace}`, pod.pod, "--", "cat");
+    const exec = kubectl(
+      "exec",
+      "--stdin",
+      `--namespace=${pod.namespace}`,
+      pod.pod,
+      `--container=${pod.container}`,
+      "--",
+      "cat",
+    );
     const opens: readonly (() => Promise<Echo>)[] = [
       () => openEcho(client, destination),
       () => openRawEcho(bench, signal),
