@@ -12,15 +12,19 @@ export interface CommandFile {
   readonly env: Readonly<Record<string, string>>;
   /** Absolute path inside. */
   readonly folder: string;
+  /** Shell for a command line in a root file system that has no `/bin/sh`: an absolute path without special characters. */
+  readonly otherShell?: string;
 }
 
 /** Makes the text. The file ends by becoming the command, so its exit code is the command's. */
-export function makeCommandFile({ command, env, folder }: CommandFile): string {
-  const words = "shell" in command ? ["/bin/sh", "-c", command.shell] : command.argv;
+export function makeCommandFile({ command, env, folder, otherShell }: CommandFile): string {
+  const pick = otherShell === undefined ? "" : `_slipway_sh=/bin/sh\n[ -x /bin/sh ] || _slipway_sh=${otherShell}\n`;
+  const shell = otherShell === undefined ? "/bin/sh" : '"$_slipway_sh"';
+  const words = "shell" in command ? [shell, "-c", quoteWord(command.shell)] : command.argv.map(quoteWord);
   // What a shell cannot hold as a variable, env(1) can.
   const others = Object.entries(env).filter(([name]) => !isVariableName(name));
-  const prefix = others.length === 0 ? [] : ["env", ...others.map(([name, value]) => `${name}=${value}`)];
-  return `${makeExports(env)}cd ${quoteWord(folder)} || exit 1\nexec ${[...prefix, ...words].map(quoteWord).join(" ")}\n`;
+  const prefix = others.length === 0 ? [] : ["env", ...others.map(([name, value]) => quoteWord(`${name}=${value}`))];
+  return `${makeExports(env)}cd ${quoteWord(folder)} || exit 1\n${pick}exec ${[...prefix, ...words].join(" ")}\n`;
 }
 
 export interface InsideFacts {

@@ -91,7 +91,10 @@ test("sftp goes on with a transfer that was cut", async () => {
 test("sftp lists a folder of 3,000 files", async () => {
   await service()
     .as("ada")
-    .ssh([`${LOGIN}@slipway`, "mkdir /tmp/full; cd /tmp/full; seq -f 'name %g' 3000 | xargs -d '\\n' touch"]);
+    .ssh([
+      `${LOGIN}@slipway`,
+      "mkdir /tmp/full; cd /tmp/full; seq 3000 | sed 's/^/name /' | tr '\\n' '\\0' | xargs -0 touch",
+    ]);
   const ended = await service().as("ada").sftp(LOGIN, ["ls -1 /tmp/full"]);
   expect(ended.stdout.match(/^\/tmp\/full\/name \d+\s*$/gm)).toHaveLength(3_000);
 });

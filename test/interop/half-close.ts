@@ -1,5 +1,5 @@
 /**
- * Talks to `programs/half-close-server.mjs` inside an environment over connections that ends are sent on separately, the
+ * Talks to `programs/half-close-server` inside an environment over connections that ends are sent on separately, the
  * way that shows whether anything in between loses data at an end or takes the end of one direction for that of both.
  *
  * @module
@@ -9,17 +9,28 @@ import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import type { Client } from "../harness/client.ts";
+import { whyNotThere } from "./place.ts";
 
 /** Opens a connection that leads to the server, by whatever way. */
 export type Dial = () => Promise<Socket>;
 
 /** Starts the server inside, for as long as the environment lives. `at` is a port or a path there. */
 export async function startHalfCloseServer(client: Client, login: string, at: string | number): Promise<void> {
-  const program = readFileSync(join(import.meta.dirname, "programs/half-close-server.mjs"));
-  const file = `/tmp/half-close-server-${String(at).replaceAll("/", "-")}`;
-  const command = `cat >${file}.mjs; setsid -f node ${file}.mjs ${at} </dev/null >${file}.log 2>&1; for i in $(seq 100); do grep -q listening ${file}.log && exit; sleep 0.05; done; cat ${file}.log; exit 1`;
+  const file = `/tmp/half-close-server-${String(at).replaceAll("/", "-")}.mjs`;
+  const { program, run } = await readServer(client, file);
+  const command = `cat >${file}; chmod 700 ${file}; setsid ${run} ${at} </dev/null >${file}.log 2>&1 & for i in $(seq 100); do grep -q listening ${file}.log && exit; sleep 0.05; done; cat ${file}.log; exit 1`;
   const started = await client.ssh([login, command], { input: program });
   if (started.exitCode !== 0) throw new Error(`Cannot start the server inside: ${started.stdout}${started.stderr}`);
+}
+
+/** Takes the server that can run inside. @returns its file, and the words that run it as `file` there */
+async function readServer(client: Client, file: string): Promise<{ program: Buffer; run: string }> {
+  const source = join(import.meta.dirname, "programs/half-close-server");
+  if (whyNotThere("node") === undefined) return { program: readFileSync(`${source}.mjs`), run: `node ${file}` };
+  const path = join(client.folder, "half-close-server");
+  const compiled = await client.run(["gcc", "-O1", "-Wall", "-static", "-pthread", "-o", path, `${source}.c`]);
+  if (compiled.exitCode !== 0) throw new Error(`Cannot compile the server: ${compiled.stderr}`);
+  return { program: readFileSync(path), run: file };
 }
 
 /** Dials a TCP port of this machine, or a Unix socket. */

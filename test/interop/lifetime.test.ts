@@ -6,16 +6,17 @@
 import { expect, test } from "vitest";
 import { sshOnTerminal } from "../harness/terminal.ts";
 import { until } from "../harness/wait.ts";
+import { whyNotThere } from "./place.ts";
 import { useService } from "./use-service.ts";
 
 const service = useService();
 const MAIN = "hello-main@slipway";
 
-/** Counts the processes inside that were started with this mark as their name. */
+/** Counts the processes inside whose program has this name. */
 async function countOf(mark: string): Promise<number> {
   const ended = await service()
     .as("ada")
-    .ssh([MAIN, `pgrep -cx ${mark}`]);
+    .ssh([MAIN, `cat /proc/[0-9]*/comm 2>/dev/null | grep -cx ${mark}`]);
   return Number(ended.stdout);
 }
 
@@ -23,18 +24,30 @@ async function mustEnd(mark: string): Promise<void> {
   await until(`the end of ${mark}`, async () => (await countOf(mark)) === 0, 3_000);
 }
 
-/** A command line that runs `sleep` for long under another name, of at most 15 characters. */
-const named = (mark: string): string => `bash -c 'exec -a ${mark} sleep 1000'`;
+/** Puts a program of this name inside, of at most 15 characters: every place has a bash. */
+async function putProgram(mark: string): Promise<void> {
+  const lines = ["mkfifo /tmp/silent 2>/dev/null", `cp "$(command -v bash)" /tmp/${mark}`];
+  expect(
+    await service()
+      .as("ada")
+      .ssh([MAIN, lines.join("; ")]),
+  ).toMatchObject({ exitCode: 0 });
+}
+
+/** A command line that runs it for long, as the one process: nobody ever writes to the pipe. */
+const long = (mark: string): string => `/tmp/${mark} -c 'read -rt 1000 <>/tmp/silent'`;
 
 test.for([
-  { how: "nohup", line: (mark: string) => `nohup ${named(mark)} >/dev/null 2>&1 </dev/null &` },
-  { how: "setsid", line: (mark: string) => `setsid -f ${named(mark)} >/dev/null 2>&1 </dev/null` },
-  { how: "& with its streams elsewhere", line: (mark: string) => `${named(mark)} >/dev/null 2>&1 </dev/null &` },
+  { how: "nohup", line: (mark: string) => `nohup ${long(mark)} >/dev/null 2>&1 </dev/null &` },
+  { how: "setsid", line: (mark: string) => `setsid ${long(mark)} >/dev/null 2>&1 </dev/null &` },
+  { how: "& with its streams elsewhere", line: (mark: string) => `${long(mark)} >/dev/null 2>&1 </dev/null &` },
 ])("a process started with $how outlives its connection", async ({ how, line }) => {
   const mark = `stay-${how.slice(0, 5).trim()}`.replace(/\W/g, "-");
-  const { ssh } = service().as("ada");
+  await putProgram(mark);
   expect(
-    await ssh([MAIN, `cp /usr/bin/sleep /tmp/${mark}; ${line(mark).replace("sleep 1000", `/tmp/${mark} 1000`)}`]),
+    await service()
+      .as("ada")
+      .ssh([MAIN, line(mark)]),
   ).toMatchObject({ exitCode: 0 });
   expect(await countOf(mark)).toBe(1);
 });
@@ -45,21 +58,22 @@ test.for([
   { way: "is killed, on a terminal", signal: "SIGKILL", args: ["-tt"] },
 ] as const)("a foreground process ends with its connection when ssh $way", async ({ way, signal, args }) => {
   const mark = `end-${way.replace(/\W+/g, "").slice(-10)}`;
-  const { ssh, startSsh } = service().as("ada");
-  await ssh([MAIN, `cp /usr/bin/sleep /tmp/${mark}`]);
+  await putProgram(mark);
   // The shell waits for it, so that both have to go.
-  const running = startSsh([...args, MAIN, `echo up; /tmp/${mark} 1000; echo over`]);
+  const running = service()
+    .as("ada")
+    .startSsh([...args, MAIN, `echo up; ${long(mark)}; echo over`]);
   await running.untilOutput(/^up\r?\n/);
-  expect(await countOf(mark)).toBe(1);
+  await until("its start", async () => (await countOf(mark)) === 1);
   running.kill(signal);
   await running.ended;
   await mustEnd(mark);
 });
 
 test("all that a connection runs in the foreground ends with it, and nothing of another connection", async () => {
-  const { ssh, startSsh } = service().as("ada");
-  await ssh([MAIN, "cp /usr/bin/sleep /tmp/one; cp /usr/bin/sleep /tmp/other"]);
-  const [one, other] = ["one", "other"].map((mark) => startSsh([MAIN, `echo up; /tmp/${mark} 1000 | cat`]));
+  const { startSsh } = service().as("ada");
+  for (const mark of ["one", "other"]) await putProgram(mark);
+  const [one, other] = ["one", "other"].map((mark) => startSsh([MAIN, `echo up; ${long(mark)} | cat`]));
   await Promise.all([one?.untilOutput(/up/), other?.untilOutput(/up/)]);
   one?.kill("SIGKILL");
   await mustEnd("one");
@@ -68,7 +82,9 @@ test("all that a connection runs in the foreground ends with it, and nothing of 
   await mustEnd("other");
 });
 
-test("tmux outlives its connection, and a later one finds it as it was", async () => {
+test("tmux outlives its connection, and a later one finds it as it was", async (ctx) => {
+  const lacks = whyNotThere("tmux");
+  if (lacks !== undefined) ctx.skip(lacks);
   const ada = service().as("ada");
   const first = sshOnTerminal(ada, ["-t", MAIN, "tmux", "new-session", "-s", "work"]);
   await first.untilOutput(/\$ /);

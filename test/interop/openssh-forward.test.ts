@@ -12,6 +12,7 @@ import { freePort } from "../harness/free-port.ts";
 import type { Running } from "../harness/program.ts";
 import { openSshd } from "../harness/sshd.ts";
 import { until } from "../harness/wait.ts";
+import { whyNotThere } from "./place.ts";
 import { dialer, endFirst, endLast, readCounts, socksDialer, startHalfCloseServer, type Dial } from "./half-close.ts";
 import { useService } from "./use-service.ts";
 
@@ -115,7 +116,9 @@ test("ssh -R 0 is told the port it got, which works until it is cancelled", asyn
   await master.ended;
 });
 
-test("ssh -R of a Unix socket lets a program inside reach a socket here", async () => {
+test("ssh -R of a Unix socket lets a program inside reach a socket here", async (ctx) => {
+  const lacks = whyNotThere("nc -U");
+  if (lacks !== undefined) ctx.skip(lacks);
   await using here = await serveHere("by a socket\n", join(service().as("ada").folder, "here.sock"));
   await withForward(["-R", `/tmp/there.sock:${here.path}`], async () => {
     const ended = await service().as("ada").ssh([MAIN, "echo hi | nc -N -U /tmp/there.sock"]);
@@ -124,11 +127,13 @@ test("ssh -R of a Unix socket lets a program inside reach a socket here", async 
   });
 });
 
-test("ssh -J goes through an environment to an sshd that somebody started inside", async () => {
+test("ssh -J goes through an environment to an sshd that somebody started inside", async (ctx) => {
+  const lacks = whyNotThere("sshd");
+  if (lacks !== undefined) ctx.skip(lacks);
   const { ssh, identityFile, folder } = service().as("ada");
   const settings =
     "Port 2200\\nListenAddress 127.0.0.1\\nHostKey /tmp/sshd/key\\nAuthorizedKeysFile /tmp/sshd/keys\\nUsePAM no\\nStrictModes no\\nPidFile none\\n";
-  const prepare = `mkdir -p /tmp/sshd; cat >/tmp/sshd/keys; ssh-keygen -q -t ed25519 -N '' -f /tmp/sshd/key; printf '${settings}' >/tmp/sshd/config; setsid -f /usr/sbin/sshd -D -f /tmp/sshd/config </dev/null >/tmp/sshd/log 2>&1; cut -d' ' -f1,2 /tmp/sshd/key.pub; id -un`;
+  const prepare = `mkdir -p /tmp/sshd; cat >/tmp/sshd/keys; ssh-keygen -q -t ed25519 -N '' -f /tmp/sshd/key; printf '${settings}' >/tmp/sshd/config; setsid /usr/sbin/sshd -D -f /tmp/sshd/config </dev/null >/tmp/sshd/log 2>&1 & cut -d' ' -f1,2 /tmp/sshd/key.pub; id -un`;
   const started = await ssh([MAIN, prepare], { input: `${readPublicKey(identityFile)}\n` });
   const [key, user] = started.stdout.trim().split("\n");
   const known = join(folder, "known_inside");

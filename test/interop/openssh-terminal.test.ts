@@ -21,10 +21,12 @@ async function logIn(args: readonly string[] = []): Promise<Terminal> {
 }
 
 test("ssh without a command gives a login shell on a terminal, in the checkout", async () => {
+  // Only login shells read it, of whatever kind they are.
+  await service().as("ada").ssh([MAIN, "echo 'export PROFILE=read' >>~/.profile"]);
   const terminal = await logIn();
-  terminal.type("tty; pwd; echo term=$TERM; shopt login_shell; stty size; exit 5\r");
+  terminal.type("tty; pwd; echo term=$TERM; echo profile=$PROFILE; stty size; exit 5\r");
   await terminal.untilOutput(
-    /\/dev\/pts\/\d+\r\n\/workspace\/hello\r\nterm=xterm-256color\r\nlogin_shell\s+on\r\n24 80\r\n/,
+    /\/dev\/pts\/\d+\r\n\/workspace\/hello\r\nterm=xterm-256color\r\nprofile=read\r\n24 80\r\n/,
   );
   expect((await terminal.ended).exitCode).toBe(5);
 });
@@ -92,7 +94,7 @@ test("ssh ends by its escape ~. while the far side says nothing", async () => {
 
 test("ssh hands on a flood of output that is stopped and let go again", async () => {
   const terminal = await logIn();
-  terminal.type("seq -f 'line %.0f' 200000; echo all''done\r");
+  terminal.type("seq 200000 | sed 's/^/line /'; echo all''done\r");
   await terminal.untilOutput(/line 100\r\n/);
   terminal.type("\x13");
   terminal.type("\x11");

@@ -66,8 +66,9 @@ test("rsync sends only the changed part of a large file", async () => {
 
 test.for([
   { what: "a source that is not there", from: "/tmp/nowhere", exitCode: 23 },
-  { what: "a folder it may not read", from: "/root/", exitCode: 23 },
+  { what: "a folder it may not read", from: "/tmp/closed/", exitCode: 23 },
 ])("rsync ends with $exitCode for $what", async ({ from, exitCode }) => {
+  await service().as("ada").ssh([LOGIN, "mkdir -m 000 -p /tmp/closed"]);
   const ended = await rsync("-a", `${LOGIN}:${from}`, `${service().as("ada").folder}/got/`);
   expect(ended.exitCode).toBe(exitCode);
 });

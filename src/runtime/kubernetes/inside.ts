@@ -53,6 +53,9 @@ export const FEED = `${INSIDE}/bin/feed`;
 /** What sshd takes for the user's shell: goes to the workspace folder and becomes the image's, or the toolbox's own. */
 export const SHELL = `${INSIDE}/shell`;
 
+/** Runs command lines in an image that has no `/bin/sh`. */
+export const TOOLS_SH = `${INSIDE}/bin/sh`;
+
 /** Git itself, without the script in front of it that sets up its surroundings: for texts that do so themselves. */
 export const GIT_CORE = `${INSIDE}/libexec/git-core`;
 

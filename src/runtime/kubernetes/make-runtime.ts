@@ -5,7 +5,6 @@
  */
 import { Fault } from "../../base/fault.ts";
 import type { OneAtATime } from "../../base/one-at-a-time.ts";
-import { LABELS } from "../../policy/kubernetes/labels.ts";
 import { makeCommandFile } from "../command-file.ts";
 import type { Command, Observed, Runtime, Unsaved } from "../runtime.ts";
 import { quoteWord } from "../shell-words.ts";
@@ -16,6 +15,7 @@ import {
   findEnvironment,
   findReadyPod,
   isEnding,
+  listOwn,
   mustFind,
   mustRunIn,
   namespaceName,
@@ -24,7 +24,7 @@ import {
 import { openReach } from "./connecting.ts";
 import { destroyEnvironment } from "./destroying.ts";
 import { baseEnvOf } from "./inside-env.ts";
-import { LOG, TOOLS_PATH } from "./inside.ts";
+import { LOG, TOOLS_PATH, TOOLS_SH } from "./inside.ts";
 import { runInside } from "./inside/run-inside.ts";
 import { lookForWork } from "./inside/unsaved.ts";
 import { makeNotes } from "./notes.ts";
@@ -81,7 +81,7 @@ export function makeRuntime(cluster: Cluster, queue: OneAtATime, closing: AbortS
       }),
     list: async () => {
       await untilSeen(cluster);
-      return cluster.namespaces.all().flatMap(({ metadata }) => metadata.labels?.[LABELS.environment] ?? []);
+      return listOwn(cluster);
     },
   };
 }
@@ -111,7 +111,7 @@ async function runCommand(
   const text = [
     `printf '%s\\n' ${quoteWord(`$ ${words}`)} >>${LOG}`,
     `export HOME=${quoteWord(`/home/${found.kept.entrance?.user ?? "dev"}`)} PATH="$PATH:${TOOLS_PATH}"`,
-    makeCommandFile({ command, env, folder }),
+    makeCommandFile({ command, env, folder, otherShell: TOOLS_SH }),
   ].join("\n");
   const { exitCode } = await runInside(execIn(cluster, pod, signal), { text, output: "log", maxBytes: 0 }, signal);
   return { exitCode };

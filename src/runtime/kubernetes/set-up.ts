@@ -10,7 +10,7 @@ import { makeCommandFile } from "../command-file.ts";
 import type { EnvironmentSpec, Report, StartSpec } from "../runtime.ts";
 import { quoteWord } from "../shell-words.ts";
 import type { Cluster } from "./cluster.ts";
-import { RUN } from "./inside.ts";
+import { RUN, TOOLS_SH } from "./inside.ts";
 import { checkOut } from "./inside/checkout.ts";
 import { makeGitConfig } from "./inside/git-config.ts";
 import type { StartProgram } from "./inside/line.ts";
@@ -51,7 +51,8 @@ export function makeFilesText({ spec, start }: Pick<SetUpOptions, "spec" | "star
   const files = [[`${RUN}/gitconfig`, makeGitConfig(spec)]];
   if (run !== undefined) {
     const env = { ...start.containerEnv, ...runEnv };
-    files.push([`${RUN}/service`, makeCommandFile({ command: { shell: run }, env, folder: workspaceFolder })]);
+    const service = { command: { shell: run }, env, folder: workspaceFolder, otherShell: TOOLS_SH };
+    files.push([`${RUN}/service`, makeCommandFile(service)]);
   }
   const lines = files.map(
     ([path = "", text = ""]) => `printf %s ${quoteWord(text)} >${path}.part && mv ${path}.part ${path} || exit 1`,
