@@ -60,12 +60,12 @@ function joinLines(text: string): { line: string; at: number }[] {
     if (/^\s*(#.*)?$/.test(raw)) continue; // also amid a continued line, as the language has it
     const continues = raw.endsWith("\\");
     const part = continues ? raw.slice(0, -1) : raw;
-    open = open === undefined ? { line: part.trim(), at: index + 1 } : { ...open, line: open.line + part };
+    open = open === undefined ? { line: part.trimStart(), at: index + 1 } : { ...open, line: open.line + part };
     if (continues) continue;
-    joined.push(open);
+    joined.push({ ...open, line: open.line.trimEnd() });
     open = undefined;
   }
-  if (open !== undefined) joined.push(open);
+  if (open !== undefined) joined.push({ ...open, line: open.line.trimEnd() });
   return joined;
 }
 
