@@ -52,7 +52,7 @@ const VERSION = 1;
 
 /** What nothing asked for in this time is removed (guesses): what RUN left, and what is made of that in seconds. */
 const SLOW_UNUSED_MS = 14 * 24 * 3_600_000;
-const QUICK_UNUSED_MS = 3_600_000;
+const QUICK_UNUSED_MS = 900_000;
 
 /** An image on this machine. */
 export interface BuiltImage {
