@@ -9,6 +9,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { unlessAborted } from "../src/base/unless-aborted.ts";
 import { whyNoService } from "../test/harness/needs.ts";
@@ -104,7 +105,7 @@ async function measureHere(names: ReadonlySet<string>, isQuick: boolean, stop: A
   const rows = ROWS.filter(({ name }) => names.has(name));
   if (rows.length === 0) return [];
   await using bench = await openBench(isQuick);
-  return measureAll(rows, bench, stop);
+  return await measureAll(rows, bench, stop); // before the bench goes
 }
 
 /** Measures on the cluster; without one every line says why it was not run. */
@@ -139,15 +140,26 @@ async function measure<On>(row: Row<On>, on: On, stop: AbortSignal): Promise<Mea
   const begunAt = performance.now();
   const late = AbortSignal.timeout(row.limitMs);
   const signal = AbortSignal.any([stop, late]);
+  const measuring = row.measure(on, signal);
   try {
-    const outcomes = await unlessAborted(row.measure(on, signal), signal);
+    const outcomes = await unlessAborted(measuring, signal);
     process.stderr.write(`${writeTable(outcomes, "baseline")}${((performance.now() - begunAt) / 1e3).toFixed(1)} s\n`);
     return { outcomes, hasFailed: false };
   } catch (error) {
     const why = late.aborted ? `took longer than ${row.limitMs / 1e3} s` : String(error);
     process.stderr.write(`${error instanceof Error ? error.stack : why}\n`);
+    await atMost(row.clearMs ?? 0, measuring);
     return { outcomes: [{ what: row.what, note: `**not measured:** ${why}` }], hasFailed: true };
   }
+}
+
+/** Waits for the end of something, however it ends, but no longer than that. */
+async function atMost(ms: number, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  const late = sleep(ms, undefined, { signal: over.signal });
+  await Promise.race([Promise.allSettled([work]), late]);
+  over.abort();
+  late.catch(() => {}); // it was not needed
 }
 
 process.exitCode = await main();

@@ -28,10 +28,12 @@ export interface ClusterService extends AsyncDisposable {
   readonly service: TestService;
   /** Tells its objects on the cluster from those of others. */
   readonly installation: string;
+  /** What names of its namespaces begin with; an id follows. */
+  readonly namespacePrefix: string;
 }
 
 /** Namespaces are slow to go: the server looks through each for objects of every kind. */
-const GONE_MS = 240_000;
+const GONE_MS = 600_000;
 
 /** Opens a service whose one repository is `many`. */
 export async function openClusterService(
@@ -56,6 +58,7 @@ export async function openClusterService(
   return {
     service,
     installation,
+    namespacePrefix: one.namespacePrefix,
     [Symbol.asyncDispose]: async () => {
       if (service.isUp) await service.kill9();
       await clearCluster(access, installation);

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { makeClock } from "../../src/base/clock.ts";
 import { makeLog } from "../../src/base/log.ts";
 import { planEnvironment } from "../../src/policy/kubernetes/plan.ts";
-import type { Plan } from "../../src/policy/kubernetes/facts.ts";
+import type { ObjectFacts, Plan } from "../../src/policy/kubernetes/facts.ts";
 import { makeConnection } from "../../src/runtime/kubernetes/api/connection.ts";
 import { pathOf } from "../../src/runtime/kubernetes/api/objects.ts";
 import { openRequests } from "../../src/runtime/kubernetes/api/requests.ts";
@@ -83,10 +83,12 @@ function planOf(
   { cluster, installation }: { cluster: ClusterSettings; installation: string },
 ): Plan {
   const { id, generation, owner, source, hostname } = spec;
-  const facts = {
-    ...{ installation, environment: id, generation, owner, cluster },
-    ...{ repository: source.repository, branch: source.branch, podSecurity: "restricted", tier: "lightweight" },
-  } as const;
+  const { repository, branch } = source;
+  const facts: ObjectFacts = {
+    ...{ installation, environment: id, generation, owner, cluster, repository, branch },
+    podSecurity: "restricted",
+    tier: "lightweight",
+  };
   const target = {
     ...{ hostname, user: "dev", workspaceFolder: "/workspace/many", containerEnv: {} },
     ...{ serviceAccountToken: false, hostRequirements: {} },

@@ -4,7 +4,6 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { makeClock } from "../../src/base/clock.ts";
 import { makeLog } from "../../src/base/log.ts";
 import type { ClusterApi } from "../../src/runtime/kubernetes/api/cluster-api.ts";
@@ -17,7 +16,7 @@ import { ensureImages } from "../../test/cluster/ensure-images.ts";
 import { type Client, HOST } from "../../test/harness/client.ts";
 import { mustRun, plainEnv, run } from "../../test/harness/program.ts";
 import type { TestService } from "../../test/harness/service.ts";
-import { openClusterService } from "./cluster-service.ts";
+import { type ClusterService, openClusterService } from "./cluster-service.ts";
 import { untilSo } from "./until-so.ts";
 
 /** A cluster and how it is reached. */
@@ -44,7 +43,7 @@ export interface ClusterBench extends ClusterAccess {
   readonly namespace: string;
   readonly image: string;
   /** Words that run kubectl on this cluster. */
-  kubectl(...args: readonly string[]): readonly string[];
+  readonly kubectl: (...args: readonly string[]) => readonly string[];
 }
 
 /** Branches of `many` on the cluster that nothing has connected to: `new-0` and up. */
@@ -66,6 +65,9 @@ export async function openClusterBench(
   isQuick: boolean,
 ): Promise<ClusterBench & AsyncDisposable> {
   await using parts = new AsyncDisposableStack();
+  // Our client of the cluster keeps no process alive.
+  const held = setInterval(() => {}, 60_000);
+  parts.defer(() => clearInterval(held));
   const onStep = (text: string): void => void process.stderr.write(`${text}\n`);
   const isOwn = (env["KUBECONFIG"] ?? "") === "";
   const cluster = await openAnyCluster({ name: NAME, env, onStep });
@@ -80,7 +82,8 @@ export async function openClusterBench(
   const kubectl = (...args: readonly string[]): string[] => ["kubectl", `--kubeconfig=${kubeconfig}`, ...args];
   const namespace = await makeNamespace(api, parts);
   const branches = Array.from({ length: CLUSTER_BRANCH_COUNT }, (_, number) => `new-${number}`);
-  const { service } = parts.use(await openClusterService(reached, { branches: [...branches, "requests"] }));
+  const opened = parts.use(await openClusterService(reached, { branches: [...branches, "requests"] }));
+  const { service } = opened;
   const client = service.as("ada");
   const destination = `many-main@${HOST}`;
   const { exitCode, stderr } = await client.ssh([destination, "true"], { timeoutMs: READY_MS });
@@ -89,7 +92,7 @@ export async function openClusterBench(
     ...reached,
     ...{ isQuick, service, client, destination, kubectl, namespace, image: IMAGE },
     about: await describeCluster(api, kubectl),
-    pod: { namespace: namespaceOf(service, "many-main"), pod: "main", container: "main" },
+    pod: { namespace: namespaceOf(opened, "many-main"), pod: "main", container: "main" },
   };
   const owned = parts.move();
   return { ...bench, [Symbol.asyncDispose]: () => owned.disposeAsync() };
@@ -109,12 +112,10 @@ async function makeNamespace(api: ClusterApi, parts: AsyncDisposableStack): Prom
 }
 
 /** Finds the namespace of a login's environment. */
-function namespaceOf(service: TestService, login: string): string {
-  const [prefix] =
-    /[a-z0-9]+-(?=")/.exec(readFileSync(service.settingsFile, "utf8").split("namespacePrefix")[1] ?? "") ?? [];
+function namespaceOf({ service, namespacePrefix }: ClusterService, login: string): string {
   const id = service.events("environment.added").find((event) => event["login"] === login)?.["environment"];
-  if (prefix === undefined || id === undefined) throw new Error(`Cannot find the namespace of ${login}`);
-  return `${prefix}${String(id)}`;
+  if (typeof id !== "string") throw new Error(`Cannot find the namespace of ${login}: it was not added`);
+  return `${namespacePrefix}${id}`;
 }
 
 async function describeCluster(api: ClusterApi, kubectl: ClusterBench["kubectl"]): Promise<string[]> {

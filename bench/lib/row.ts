@@ -50,6 +50,8 @@ export interface Row<On = Bench> {
   readonly what: string;
   /** After this long the row is given up. */
   readonly limitMs: number;
+  /** How long a row that was given up may take to clear away what is not on this machine. @default 0 */
+  readonly clearMs?: number;
   /** @throws {Error} which then stands in the table */
   measure(bench: On, signal: AbortSignal): Promise<Outcome[]>;
 }

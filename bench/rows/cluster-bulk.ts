@@ -30,7 +30,7 @@ export const clusterBulkRow: Row<ClusterBench> = {
   what: "bulk through `ssh` on the cluster",
   limitMs: 300_000,
   measure: async (bench, signal) => {
-    const { bytes, count } = bench.isQuick ? { bytes: 2 ** 27, count: 2 } : { bytes: 2 ** 29, count: 3 };
+    const { bytes, count } = bench.isQuick ? { bytes: 2 ** 27, count: 2 } : { bytes: 2 ** 28, count: 3 };
     const pipes = pipesOf(bench, bytes, signal);
     const turn = (acts: readonly (() => Promise<number>)[]): Promise<Passed[][]> =>
       measureInTurns(

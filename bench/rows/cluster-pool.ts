@@ -19,6 +19,7 @@ export const clusterPoolRow: Row<ClusterBench> = {
   name: "cluster-pool",
   what: "a pool under claims",
   limitMs: 300_000,
+  clearMs: 300_000,
   measure: async (bench, signal) => {
     const count = bench.isQuick ? 10 : 20;
     const branches = Array.from({ length: count }, (_, number) => `claim-${number}`);

@@ -18,6 +18,7 @@ export const clusterWarmRow: Row<ClusterBench> = {
   name: "cluster-warm",
   what: "first connection to a branch, from a warm pool, to the end of `true`, p50",
   limitMs: 240_000,
+  clearMs: 300_000,
   measure: async (bench, signal) => {
     const count = bench.isQuick ? 4 : 12;
     const branches = Array.from({ length: count }, (_, number) => `warm-${number}`);
