@@ -41,7 +41,8 @@ for program in ssh scp ssh-keygen ssh-add bash rsync; do
   take "$(command -v $program)" "$top/bin/$program" libslipway-names.so
 done
 take /bin/tar "$top/bin/tar" libslipway-names.so
-take "$(command -v socat)" "$top/libexec/socat" libslipway-names.so
+# BusyBox has it only where it was built with it, and editors start their servers by it.
+take /usr/bin/nohup "$top/bin/nohup" libslipway-names.so
 
 # Git: what is part of the one program, transports over HTTPS, and submodules. A name of a part is looked for by git itself only.
 git=$(git --exec-path)

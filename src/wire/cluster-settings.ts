@@ -63,8 +63,6 @@ export interface ClusterSettings {
     /** Ranges they may not reach beside the private and link-local ones. */
     readonly deny: readonly string[];
   };
-  /** How sessions reach a pod: through the API server, or straight (only from inside of the cluster). */
-  readonly path: "exec" | "podIP";
   /** Requests to the API server a second, and how many at once after a rest. */
   readonly requestRate: { readonly perSecond: number; readonly burst: number };
 }

@@ -27,7 +27,12 @@ const BARE = {
   capacity: 100,
   namespacePrefix: "slipway-",
   people: "*",
-  images: { toolbox: "slipway/toolbox:0.1.0", base: "debian:bookworm-slim", pullPolicy: "IfNotPresent", pullSecrets: [] },
+  images: {
+    toolbox: "slipway/toolbox:0.1.0",
+    base: "debian:bookworm-slim",
+    pullPolicy: "IfNotPresent",
+    pullSecrets: [],
+  },
   workspace: { sizeBytes: 10_737_418_240, isEphemeral: false },
   podSecurity: "restricted",
   runAsUser: 1_000,
@@ -37,7 +42,6 @@ const BARE = {
     compliance: { cpuCount: 4, memoryBytes: 8_589_934_592, requestShare: 0.1 },
   },
   network: { publicEgress: true, allow: [], deny: [] },
-  path: "exec",
   requestRate: { perSecond: 20, burst: 50 },
 };
 
@@ -70,7 +74,6 @@ clusters:
       lightweight: { cpus: 0.5, memory: 512MiB, request: 1 }
       full: { cpus: 8 }
     network: { publicEgress: false, allow: [10.1.2.3, "10.96.0.0/12"], deny: ["203.0.113.0/24", "2001:db8::/32"] }
-    path: podIP
     requestRate: { perSecond: 5, burst: 9 }
 `;
   expect(read(text).clusters).toEqual([
@@ -100,7 +103,6 @@ clusters:
         allow: ["10.1.2.3/32", "10.96.0.0/12"],
         deny: ["203.0.113.0/24", "2001:db8::/32"],
       },
-      path: "podIP",
       requestRate: { perSecond: 5, burst: 9 },
     },
   ]);
@@ -191,7 +193,7 @@ pools:
     15: clusters.east.tiers.lightwheight: unknown key; did you mean "lightweight"?
     16: clusters.east.network.allow[0]: needs a range of addresses, as in "10.0.0.0/8" or "fd00::/8", is "10.0.0.0/33"
     16: clusters.east.network.deny: needs a list, is a string
-    17: clusters.east.path: needs "exec" or "podIP", is "podip"
+    17: clusters.east.path: unknown key; known are kubeconfig, inCluster, context, labels, capacity, namespacePrefix, people, images, workspace, podSecurity, runAsUser, tiers, network, requestRate
     18: clusters.east.requestRate.perSecond: needs a whole number from 1 to 10000, is 0.5
     18: clusters.east.requestRate.burst: needs a whole number from 1 to 10000, is a string
     19: clusters.system.namespacePrefix: cannot begin with "kube-": such namespaces are the cluster's own

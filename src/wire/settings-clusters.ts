@@ -116,7 +116,6 @@ export const cluster = z.strictObject({
       deny: z.array(range).default([]),
     })
     .prefault({}),
-  path: z.enum(["exec", "podIP"]).default("exec"),
   requestRate: z
     .strictObject({ perSecond: wholeNumber(1, 10_000).default(20), burst: wholeNumber(1, 10_000).default(50) })
     .prefault({}),

@@ -50,8 +50,5 @@ export const KEY_FILES = {
   authorizedKeys: "authorized_keys",
 } as const;
 
-/** Where the door of a pod listens for sessions that come straight to it, without the API server. */
-export const DOOR_PORT = 20_022;
-
 /** The pod, and its container, of an environment that is one image alone. */
 export const MAIN = "main";

@@ -18,8 +18,6 @@ export const LABELS = {
   person: "slipway.dev/person",
   /** On the pod to be entered. */
   target: "slipway.dev/target",
-  /** On the namespace that Slipway itself runs in, with the installation as its value. */
-  gateway: "slipway.dev/gateway",
 } as const;
 
 export const ANNOTATIONS = {

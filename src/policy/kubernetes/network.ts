@@ -10,7 +10,6 @@
  */
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import type { ObjectFacts } from "./facts.ts";
-import { DOOR_PORT } from "./inside-names.ts";
 import { LABELS, labelValue } from "./labels.ts";
 import { makeObject } from "./make-object.ts";
 
@@ -50,11 +49,7 @@ const INNER_V6 = [
 /** Plans the one policy of an environment. */
 export function planNetworkPolicy(facts: ObjectFacts): KubernetesObject {
   const own = { podSelector: {} };
-  const { network, path } = facts.cluster;
-  const door = {
-    from: [{ namespaceSelector: { matchLabels: { [LABELS.gateway]: labelValue(facts.installation) } } }],
-    ports: [{ protocol: "TCP", port: DOOR_PORT }],
-  };
+  const { network } = facts.cluster;
   const allowed = network.allow.map((range) => ({ ipBlock: { cidr: asRange(range) } }));
   const open = network.publicEgress ? publicBlocks(network.deny.map(asRange)) : [];
   const to = [...open, ...allowed];
@@ -62,7 +57,7 @@ export function planNetworkPolicy(facts: ObjectFacts): KubernetesObject {
     spec: {
       podSelector: {},
       policyTypes: ["Ingress", "Egress"],
-      ingress: [{ from: [own] }, ...(path === "podIP" ? [door] : [])],
+      ingress: [{ from: [own] }],
       egress: [
         { to: [own] },
         // Wherever it is: a service of kube-system, a cache on the node at a link-local address, a resolver outside.

@@ -147,16 +147,13 @@ test("planEnvironment() lets pods reach DNS, each other and the internet, and no
   expect(allowed).toEqual({ ipBlock: { cidr: "10.1.2.0/24" } });
 });
 
-test("planEnvironment() closes the internet where settings do, and opens the door's port to Slipway alone on podIP", () => {
+test("planEnvironment() closes the internet where settings do, and lets nobody in from outside of the environment", () => {
   const network = { publicEgress: false, allow: [], deny: [] };
   const closed = fieldsOf(
-    find(plan({}, { facts: { cluster: clusterSettings({ network, path: "podIP" }) } }), "NetworkPolicy")?.["spec"],
+    find(plan({}, { facts: { cluster: clusterSettings({ network }) } }), "NetworkPolicy")?.["spec"],
   );
   expect(listOf(closed["egress"])).toHaveLength(2);
-  expect(listOf(closed["ingress"])[1]).toEqual({
-    from: [{ namespaceSelector: { matchLabels: { "slipway.dev/gateway": "inst1234" } } }],
-    ports: [{ protocol: "TCP", port: 20_022 }],
-  });
+  expect(closed["ingress"]).toEqual([{ from: [{ podSelector: {} }] }]);
   const denied = clusterSettings({ network: { publicEgress: true, allow: [], deny: ["0.0.0.0/0"] } });
   expect(JSON.stringify(find(plan({}, { facts: { cluster: denied } }), "NetworkPolicy"))).not.toContain(
     '"cidr":"0.0.0.0/0"',

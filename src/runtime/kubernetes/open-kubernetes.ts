@@ -15,11 +15,12 @@ import { kinds } from "../../wire/kubernetes.ts";
 import type { Runtime } from "../runtime.ts";
 import type { ClusterApi } from "./api/cluster-api.ts";
 import { verifyMember } from "./claiming.ts";
-import { type Cluster, findReadyPod, untilSeen } from "./cluster.ts";
+import { type Cluster, type Runs, findReadyPod, untilSeen } from "./cluster.ts";
+import { DOOR } from "./inside.ts";
 import { makeDoors } from "./inside/doors.ts";
 import { readKept } from "./kept.ts";
 import { makeRuntime } from "./make-runtime.ts";
-import { keepStandby, makeStandby } from "./standby.ts";
+import { keepStandby, makeStandby, starterOf } from "./standby.ts";
 
 export interface KubernetesOptions {
   /** Closed by whoever opened it, after the runtime. */
@@ -27,6 +28,7 @@ export interface KubernetesOptions {
   readonly settings: ClusterSettings;
   /** Tells the services that share a cluster apart: `[a-z0-9]{4,32}`. */
   readonly installation: string;
+  readonly runs: Runs;
   /** Public key of the gateway, as a line of authorized_keys. */
   readonly gatewayKey: string;
   readonly clock: Clock;
@@ -47,7 +49,7 @@ export function openKubernetes(options: KubernetesOptions, signal: AbortSignal):
   const where = { labelSelector: `${LABELS.installation}=${installation}` };
   const namespaces = api.watch(kinds.namespace, where);
   const pods = api.watch(kinds.pod, where);
-  const doors = makeDoors({ exec: api.exec, clock, log });
+  const doors = makeDoors({ open: starterOf(api, { argv: [DOOR] }), clock, log });
   const standby = makeStandby(api, { clock, log });
   signal.addEventListener(
     "abort",

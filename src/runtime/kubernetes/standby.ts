@@ -7,8 +7,8 @@ import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { LABELS } from "../../policy/kubernetes/labels.ts";
 import type { KubernetesObject } from "../../wire/kubernetes.ts";
-import type { ClusterApi, ObjectWatch } from "./api/cluster-api.ts";
-import { type Doors, makeDoors } from "./inside/doors.ts";
+import type { ClusterApi, ExecRequest, ObjectWatch } from "./api/cluster-api.ts";
+import { type Doors, type DoorsOptions, makeDoors } from "./inside/doors.ts";
 import { FEED, RUN_COMMAND } from "./inside.ts";
 import type { RunningPod } from "./judge-pod.ts";
 
@@ -20,12 +20,19 @@ export interface Standby {
 }
 
 /** Makes the keepers of one cluster. */
-export function makeStandby({ exec }: Pick<ClusterApi, "exec">, of: { clock: Clock; log: Log }): Standby {
-  const waiting = { ...of, exec, idleMs: null };
+export function makeStandby(api: Pick<ClusterApi, "exec">, of: { clock: Clock; log: Log }): Standby {
   return {
-    runs: makeDoors({ ...waiting, program: { argv: [RUN_COMMAND, "out"] } }),
-    feeds: makeDoors({ ...waiting, program: { argv: [FEED], mayStall: true } }),
+    runs: makeDoors({ ...of, open: starterOf(api, { argv: [RUN_COMMAND, "out"] }), idleMs: null }),
+    feeds: makeDoors({ ...of, open: starterOf(api, { argv: [FEED], mayStall: true }), idleMs: null }),
   };
+}
+
+/** Starts a program of the toolbox in whatever pod. */
+export function starterOf(
+  { exec }: Pick<ClusterApi, "exec">,
+  program: Pick<ExecRequest, "argv" | "mayStall">,
+): DoorsOptions["open"] {
+  return ({ namespace, name, container }, signal) => exec({ namespace, pod: name, container, ...program }, signal);
 }
 
 /**

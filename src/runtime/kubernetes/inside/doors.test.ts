@@ -36,7 +36,7 @@ function makeWorld(): World {
     return door;
   };
   const world: World = {
-    ...{ clock, opened, failure: undefined, doors: makeDoors({ exec, clock, log: recordingLog().log }) },
+    ...{ clock, opened, failure: undefined, doors: makeDoors({ open: exec, clock, log: recordingLog().log }) },
     openCount: () => opened.filter(({ stream }) => !stream.destroyed).length,
   };
   return world;
@@ -120,7 +120,7 @@ test("close() closes the door that waits or is being opened, leaves those in use
 test("take() gives up when it is told to, and closes what comes too late", async () => {
   const clock = new HandClock();
   const late = Promise.withResolvers<Exec>();
-  const doors = makeDoors({ exec: () => late.promise, clock, log: recordingLog().log });
+  const doors = makeDoors({ open: () => late.promise, clock, log: recordingLog().log });
   doors.prepare("a", POD);
   const stop = new AbortController();
   const taking = doors.take("a", POD, stop.signal);

@@ -10,8 +10,7 @@
 import type { Clock } from "../../../base/clock.ts";
 import type { Log } from "../../../base/log.ts";
 import { unlessAborted } from "../../../base/unless-aborted.ts";
-import type { Exec, ExecRequest } from "../api/cluster-api.ts";
-import { DOOR } from "../inside.ts";
+import type { Exec } from "../api/cluster-api.ts";
 
 /** The pod that a door leads into. */
 export interface DoorPod {
@@ -20,6 +19,7 @@ export interface DoorPod {
   readonly container: string;
   /** Pods of one name are told apart by it. */
   readonly uid: string;
+  readonly ip?: string | undefined;
 }
 
 export interface Doors {
@@ -33,11 +33,10 @@ export interface Doors {
 }
 
 export interface DoorsOptions {
-  readonly exec: (request: ExecRequest, signal: AbortSignal) => Promise<Exec>;
+  /** Starts the program that waits for its first line. */
+  readonly open: (pod: DoorPod, signal: AbortSignal) => Promise<Exec>;
   readonly clock: Clock;
   readonly log: Log;
-  /** Another program of the toolbox that waits for its first line. @default the door */
-  readonly program?: Pick<ExecRequest, "argv" | "mayStall">;
   /** How long one is kept without any use; `null` as long as its environment. @default 10 minutes */
   readonly idleMs?: number | null;
 }
@@ -64,10 +63,8 @@ interface Entry {
 
 /** Makes the keeper of doors of one cluster. */
 export function makeDoors(options: DoorsOptions): Doors {
-  const { exec, clock, log, program = { argv: [DOOR] }, idleMs = IDLE_MS } = options;
+  const { open, clock, log, idleMs = IDLE_MS } = options;
   const entries = new Map<string, Entry>();
-  const open = ({ namespace, name, container }: DoorPod, signal: AbortSignal) =>
-    exec({ namespace, pod: name, container, ...program }, signal);
   const close = (id: string) => {
     const entry = entries.get(id);
     if (entry === undefined) return;
