@@ -21,6 +21,7 @@ import type { ClusterApi } from "../runtime/kubernetes/api/cluster-api.ts";
 import { resolveAccess } from "../runtime/kubernetes/api/kubeconfig.ts";
 import { openClusterApi } from "../runtime/kubernetes/api/open-cluster-api.ts";
 import { identifyManifests } from "../runtime/kubernetes/manifests/identify-manifests.ts";
+import type { Runs } from "../runtime/kubernetes/cluster.ts";
 import { type KubernetesRuntime, openKubernetes } from "../runtime/kubernetes/open-kubernetes.ts";
 import { readMirrorFile } from "../runtime/kubernetes/sources.ts";
 import { makePlaces, type Places } from "../runtime/places.ts";
@@ -36,6 +37,7 @@ export interface ClustersOptions {
   readonly settingsPath: string;
   /** Tells the services that share a cluster apart. */
   readonly installation: string;
+  readonly runs: Runs;
   readonly gatewayKey: string;
   readonly store: Store;
   readonly mirrors: Mirrors;
@@ -126,8 +128,8 @@ async function openOne(
   const { name, requestRate } = settings;
   const access = await resolveAccess(settings.access, { folder: dirname(resolve(settingsPath)), env });
   const api = opened.use(await openClusterApi({ name, access, requestRate, clock, log }));
-  const { gatewayKey, installation } = options;
-  const runtime = openKubernetes({ api, settings, installation, gatewayKey, clock, log }, signal);
+  const { gatewayKey, installation, runs } = options;
+  const runtime = openKubernetes({ api, settings, installation, runs, gatewayKey, clock, log }, signal);
   return { settings, api, runtime, isUp: makeIsUp(runtime, clock) };
 }
 

@@ -35,7 +35,7 @@ import type { ReadSettings } from "./settings-file.ts";
 import { openAccessServices } from "./access-services.ts";
 import { type OpenClusters, openClusters } from "./clusters.ts";
 import { type Forges, openForges } from "./forges.ts";
-import { ensureInstallationId, type StateFolder } from "./state-folder.ts";
+import { beginRun, ensureInstallationId, type StateFolder } from "./state-folder.ts";
 
 export interface ServiceOptions {
   readonly settings: ReadSettings;
@@ -203,6 +203,7 @@ async function openPlaces(
       {
         ...{ ...given, settings, settingsPath, clock, log, env },
         installation: ensureInstallationId(options.state),
+        runs: beginRun(options.state),
         gatewayKey: lineOf(gatewayKey, "slipway-gateway"),
       },
       settings.limits.environment,

@@ -4,7 +4,16 @@
  * @module
  */
 import { randomBytes } from "node:crypto";
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  appendFileSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { Fault } from "../base/fault.ts";
 
@@ -18,6 +27,8 @@ export interface StateFolder {
   readonly control: string;
   /** The name of this machine's environments in a database that several services share. */
   readonly installationId: string;
+  /** Names of all runs of a service on this state. */
+  readonly runs: string;
 }
 
 /** Names the parts of the state folder: `SLIPWAY_HOME`, or `.slipway` in the working folder. */
@@ -34,6 +45,7 @@ export function stateFolder(
     gatewayKey: join(path, "gateway-key.pem"),
     control: join(path, "control.sock"),
     installationId: join(path, "installation-id"),
+    runs: join(path, "runs"),
   };
 }
 
@@ -59,4 +71,21 @@ export function ensureInstallationId({ installationId }: StateFolder): string {
     if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
   }
   return readFileSync(installationId, "utf8").trim();
+}
+
+/**
+ * Makes the name of this run of the service and adds it to those of the state folder. By them a service knows what it has
+ * made itself from what another has on a copy of the folder, which has the same installation id.
+ */
+export function beginRun({ runs }: StateFolder): { readonly current: string; readonly all: ReadonlySet<string> } {
+  const current = randomBytes(8).toString("hex");
+  appendFileSync(runs, `${current}\n`, { mode: 0o600, flush: true });
+  return {
+    current,
+    all: new Set(
+      readFileSync(runs, "utf8")
+        .split("\n")
+        .filter((line) => line !== ""),
+    ),
+  };
 }

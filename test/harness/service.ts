@@ -250,7 +250,7 @@ function makeRunner(paths: Paths, httpPort: number, drainMs: number): Runner {
 }
 
 /** A cluster that is busy takes its time to clear away. */
-const REMOVE_MS = 100_000;
+const REMOVE_MS = 180_000;
 
 interface TakingDown {
   readonly runner: Runner;

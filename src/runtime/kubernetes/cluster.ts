@@ -21,6 +21,7 @@ export interface Cluster {
   readonly settings: ClusterSettings;
   /** Tells the services that share a cluster apart. */
   readonly installation: string;
+  readonly runs: Runs;
   /** Public key of the gateway, as a line of authorized_keys. */
   readonly gatewayKey: string;
   /** Ours alone. */
@@ -30,6 +31,14 @@ export interface Cluster {
   readonly standby: Standby;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+/** Each run of a service has a name of its own; two that take themselves for the same service know only their own. */
+export interface Runs {
+  /** Of this one. */
+  readonly current: string;
+  /** Of this one, and of all before it on the same state. */
+  readonly all: ReadonlySet<string>;
 }
 
 /** An environment as it stands in the cluster. */
@@ -65,6 +74,24 @@ export function findEnvironment(cluster: Cluster, id: string): Found | undefined
   const namespace = cluster.namespaces.find(undefined, namespaceName(cluster, id));
   if (namespace?.metadata.labels?.[LABELS.installation] !== cluster.installation) return undefined;
   return { namespace, kept: readKept(namespace) };
+}
+
+/** Ids of the environments that we have made, half made included: none of a service that goes by the same name. */
+export function listOwn({ namespaces, runs }: Cluster): string[] {
+  return namespaces.all().flatMap((namespace) => {
+    const id = namespace.metadata.labels?.[LABELS.environment];
+    const run = runOf(namespace);
+    return id === undefined || (run !== undefined && !runs.all.has(run)) ? [] : [id];
+  });
+}
+
+/** `undefined` where somebody has written something else there. */
+function runOf(namespace: KubernetesObject): string | undefined {
+  try {
+    return readKept(namespace).run;
+  } catch {
+    return undefined;
+  }
 }
 
 /** @throws {Fault} `environment.gone` when there is none */

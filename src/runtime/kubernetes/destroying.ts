@@ -12,8 +12,8 @@ import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import { type Cluster, findEnvironment, isEnding, namespaceName } from "./cluster.ts";
 import { endWorkloads } from "./sleeping.ts";
 
-/** How long whoever asked waits; it is gone on with by the next look (guess: a namespace takes 5 to 20 s). */
-const GONE_MS = 60_000;
+/** How long whoever asked waits; it is gone on with by the next look (guess: 5 to 20 s, and 90 s on a node with too much to do). */
+const GONE_MS = 120_000;
 
 /** The same of one that was asked to go before: others wait for whoever looks at it again (guess). */
 const AGAIN_MS = 20_000;

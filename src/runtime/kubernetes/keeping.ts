@@ -25,7 +25,7 @@ export async function applyNamespace(
   kept: Kept,
   signal: AbortSignal,
 ): Promise<KubernetesObject> {
-  const object = withKept(planned, kept);
+  const object = withKept(planned, { ...kept, run: cluster.runs.current });
   const write = async (metadata: Version): Promise<KubernetesObject> =>
     cluster.api.apply(kinds.namespace, { ...object, metadata: { ...object.metadata, ...metadata } }, signal);
   return fenced(cluster, kept.spec, write, signal);
@@ -38,7 +38,7 @@ export async function applyNamespace(
  */
 export async function keepOf(cluster: Cluster, id: string, kept: Kept, signal: AbortSignal): Promise<void> {
   const ref = { of: kinds.namespace, name: namespaceName(cluster, id) };
-  const annotations = { [KEPT_ANNOTATION]: JSON.stringify(kept) };
+  const annotations = { [KEPT_ANNOTATION]: JSON.stringify({ ...kept, run: cluster.runs.current }) };
   const write = async (metadata: Version): Promise<KubernetesObject> => {
     const written = await cluster.api.merge(ref, { metadata: { annotations, ...metadata } }, signal);
     if (written !== undefined) return written;

@@ -27,6 +27,8 @@ export interface Entrance {
 
 export interface Kept {
   readonly spec: EnvironmentSpec;
+  /** Run of a service that wrote this last. */
+  readonly run?: string;
   /** Since its checkout is whole. */
   readonly isCheckedOut?: true;
   /** Since it was first started. */
@@ -65,6 +67,7 @@ const Spec = z.object({
 
 const KeptShape = z.object({
   spec: Spec,
+  run: z.string().exactOptional(),
   isCheckedOut: z.literal(true).exactOptional(),
   entrance: z
     .object({

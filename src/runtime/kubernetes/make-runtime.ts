@@ -47,7 +47,7 @@ export function makeRuntime(cluster: Cluster, queue: OneAtATime, closing: AbortS
       queue(spec.id, async () => {
         await untilSeen(cluster, signal);
         const begun = cluster.clock.elapsed();
-        await makeNamespace(cluster, spec, withClosing(signal));
+        await makeNamespace(cluster, { spec, report }, withClosing(signal));
         report("making its namespace", cluster.clock.elapsed() - begun);
       }),
     start: (spec, start, report, signal) =>

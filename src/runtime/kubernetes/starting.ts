@@ -29,10 +29,19 @@ export interface StartOptions {
   readonly report: Report;
 }
 
-/** Makes the namespace, which says whose it is. */
-export async function makeNamespace(cluster: Cluster, spec: EnvironmentSpec, signal: AbortSignal): Promise<void> {
+/** Makes the namespace, which says whose it is. One that somebody else removes is waited for, which may take a minute. */
+export async function makeNamespace(
+  cluster: Cluster,
+  { spec, report }: Pick<StartOptions, "spec" | "report">,
+  signal: AbortSignal,
+): Promise<void> {
+  const before = findEnvironment(cluster, spec.id);
+  if (before !== undefined && isEnding(before.namespace)) {
+    report("waiting: the namespace it had is still being removed", 0);
+    await untilGone(cluster, spec.id, signal);
+  }
+  // Nothing of one that is gone holds for the next of its name.
   const known = findEnvironment(cluster, spec.id);
-  if (known !== undefined && isEnding(known.namespace)) await untilGone(cluster, spec.id, signal);
   await markNamespace(cluster, known === undefined ? { spec } : { ...known.kept, spec }, signal);
 }
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
+import { lobby, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { until } from "../../harness/wait.ts";
@@ -64,7 +64,7 @@ test("an environment that its kubelet evicted for using up the disk is there aga
   const ada = service.as("ada");
   expect((await ada.ssh(["plain-main@slipway", "echo mine >kept"], { timeoutMs: SLOW_MS })).exitCode).toBe(0);
   const namespace = await namespaceOf("plain-main");
-  await ada.lobby("sleep", "plain-main");
+  await lobby(ada, "sleep", "plain-main");
   const limit = { type: "Container", default: { "ephemeral-storage": "64Mi" } };
   const metadata = { name: "disk", namespace };
   await apply({ apiVersion: "v1", kind: "LimitRange", metadata, spec: { limits: [limit] } });

@@ -6,7 +6,8 @@
  */
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, onTestFailed } from "vitest";
-import { mustRun } from "../../harness/program.ts";
+import type { Client } from "../../harness/client.ts";
+import { type Ended, mustRun } from "../../harness/program.ts";
 import type { TestService } from "../../harness/service.ts";
 import { until } from "../../harness/wait.ts";
 import { type ClusterServiceOptions, openClusterService } from "../open-cluster-service.ts";
@@ -110,6 +111,11 @@ export function tellLog(service: TestService): void {
     const lines = service.log().slice(before).trim().split("\n");
     process.stderr.write(`the service logged:\n${lines.slice(-40).join("\n")}\n`);
   });
+}
+
+/** Runs a command of the lobby that may wait for what a cluster does. */
+export function lobby(client: Client, ...words: readonly string[]): Promise<Ended> {
+  return client.ssh(["slip@slipway", ...words], { timeoutMs: SLOW_MS });
 }
 
 /** Waits until the service has no namespace any more. */
