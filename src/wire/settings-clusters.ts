@@ -125,8 +125,7 @@ type ClusterFile = z.infer<typeof cluster>;
 
 /** Gives what the rest of Slipway reads, of a cluster that `checkClusterLinks` has nothing against. */
 export function toCluster(name: string, file: ClusterFile): ClusterSettings {
-  const { labels, capacity, namespacePrefix, people, images, podSecurity, runAsUser, network, path, requestRate } =
-    file;
+  const { labels, capacity, namespacePrefix, people, images, podSecurity, runAsUser, network, requestRate } = file;
   const { size: sizeBytes, storageClass, ephemeral: isEphemeral } = file.workspace;
   return {
     ...{ name, access: toAccess(name, file), labels, capacity, namespacePrefix, people, images },
@@ -138,7 +137,7 @@ export function toCluster(name: string, file: ClusterFile): ClusterSettings {
       full: toResources(file.tiers.full),
       compliance: toResources(file.tiers.compliance),
     },
-    ...{ network, path, requestRate },
+    ...{ network, requestRate },
   };
 }
 

@@ -7,7 +7,6 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Plan } from "../../src/policy/kubernetes/facts.ts";
 import { writeManifestComplaint } from "../../src/policy/kubernetes/complaint.ts";
 import { planEnvironment, type PlanInput } from "../../src/policy/kubernetes/plan.ts";
-import { powerOff } from "../../src/policy/kubernetes/power-off.ts";
 import { makeHostKey } from "../../src/runtime/host-key.ts";
 import type { ClusterApi } from "../../src/runtime/kubernetes/api/cluster-api.ts";
 import type { ClusterSettings } from "../../src/wire/cluster-settings.ts";
@@ -227,7 +226,7 @@ test("a plan of manifests is taken as it is, its target is held open beside its 
   const { name } = plan.namespace.metadata;
   await cluster.kubectl("-n", name, "wait", "--for=condition=Complete", "job/once", "--timeout=60s");
   await inside(plan, "echo kept >/workspace/kept");
-  await apply(powerOff(plan));
+  await cluster.kubectl("-n", name, "scale", "deployment", "--all", "--replicas=0");
   await cluster.kubectl("-n", name, "wait", "--for=delete", "pod", "-l", "slipway.dev/target=true", "--timeout=60s");
   await apply(plan);
   await untilReady(plan);

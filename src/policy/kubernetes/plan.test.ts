@@ -9,7 +9,6 @@ import { isReserved, personLabel } from "./labels.ts";
 import { templatePath } from "./manifest-kinds.ts";
 import { planEnvironment, type PlanInput } from "./plan.ts";
 import { podSecurityComplaints } from "./pod-security.ts";
-import { powerOff } from "./power-off.ts";
 
 interface Changes {
   readonly facts?: Partial<ObjectFacts>;
@@ -505,27 +504,6 @@ test("planEnvironment() gives tokens only where they are asked for", () => {
   expect(podOf(find(plan({}, { target: { serviceAccountToken: true } }), "Pod"))).toMatchObject({
     automountServiceAccountToken: true,
   });
-});
-
-test("powerOff() leaves the same objects without pods", () => {
-  const job = {
-    apiVersion: "batch/v1",
-    kind: "Job",
-    metadata: { name: "once" },
-    spec: { template: { spec: { containers: [{ name: "a", image: "a" }] } } },
-  };
-  const asleep = powerOff(
-    plan({
-      manifests: [workload("api"), workload("db", {}, { kind: "StatefulSet" }), job, service("api")],
-      targetName: "deployment/api",
-    }),
-  );
-  expect(asleep.workloads.map(({ kind, spec }) => `${kind} ${String(fieldsOf(spec)["replicas"])}`)).toEqual([
-    "Service undefined",
-    "Deployment 0",
-    "StatefulSet 0",
-  ]);
-  expect(powerOff(plan({})).workloads).toEqual([]);
 });
 
 const words = fc.constantFrom(

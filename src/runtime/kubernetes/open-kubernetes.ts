@@ -9,7 +9,7 @@
 import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import { makeOneAtATime } from "../../base/one-at-a-time.ts";
-import { LABELS } from "../../policy/kubernetes/labels.ts";
+import { selectorOf } from "../../policy/kubernetes/labels.ts";
 import type { ClusterSettings } from "../../wire/cluster-settings.ts";
 import { kinds } from "../../wire/kubernetes.ts";
 import type { Runtime } from "../runtime.ts";
@@ -46,7 +46,7 @@ export interface KubernetesRuntime extends Runtime {
 /** Opens the runtime of one cluster; `signal` ends what it keeps open. */
 export function openKubernetes(options: KubernetesOptions, signal: AbortSignal): KubernetesRuntime {
   const { api, installation, clock, log } = options;
-  const where = { labelSelector: `${LABELS.installation}=${installation}` };
+  const where = { labelSelector: selectorOf(installation) };
   const namespaces = api.watch(kinds.namespace, where);
   const pods = api.watch(kinds.pod, where);
   const doors = makeDoors({ open: starterOf(api, { argv: [DOOR] }), clock, log });
