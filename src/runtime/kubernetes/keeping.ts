@@ -13,7 +13,7 @@ import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import type { EnvironmentSpec } from "../runtime.ts";
 import { statusOf } from "./api/server-status.ts";
 import { type Cluster, namespaceName } from "./cluster.ts";
-import { type Kept, KEPT_ANNOTATION, withKept } from "./kept.ts";
+import { type Kept, KEPT_ANNOTATION, readKept, withKept } from "./kept.ts";
 
 /** How long to wait until what was written is seen. */
 const SEEN_MS = 5_000;
@@ -75,7 +75,7 @@ async function fenced(
   const name = namespaceName(cluster, spec.id);
   let there = cluster.namespaces.find(undefined, name);
   for (let tryCount = 1; ; tryCount += 1) {
-    mustBeNewest(there, spec);
+    mustBeNewest(cluster, there, spec);
     const { resourceVersion } = there?.metadata ?? {};
     try {
       return await write(resourceVersion === undefined ? {} : { resourceVersion });
@@ -92,15 +92,20 @@ function triesFor(error: unknown): number {
   return error instanceof Fault && error.code === "cluster.unreached" ? 2 : 1;
 }
 
-/** @throws {Fault} `environment.overtaken` when the namespace was written by a newer operation */
-function mustBeNewest(namespace: KubernetesObject | undefined, { id, generation }: EnvironmentSpec): void {
-  const there = Number(namespace?.metadata.labels?.[LABELS.generation] ?? 0);
-  if (!(there > generation)) return;
+/** @throws {Fault} `environment.overtaken` when the namespace was written by a newer operation, or as new a one of another service */
+function mustBeNewest(
+  { runs }: Cluster,
+  namespace: KubernetesObject | undefined,
+  { id, generation }: EnvironmentSpec,
+): void {
+  if (namespace === undefined) return;
+  const there = Number(namespace.metadata.labels?.[LABELS.generation] ?? 0);
+  const { run } = readKept(namespace);
+  const isOthers = run !== undefined && !runs.all.has(run);
+  if (!(there > generation || (there === generation && isOthers))) return;
   throw new Fault(
     "environment.overtaken",
-    `Cannot go on with ${id}: it is at generation ${there}, needs ${generation}`,
-    {
-      told: "another Slipway service has gone on with this environment; an administrator has to stop one of them",
-    },
+    `Cannot go on with ${id}: run ${run} is at generation ${there}, ours is ${generation}`,
+    { told: "another Slipway service has gone on with this environment; an administrator has to stop one of them" },
   );
 }
