@@ -71,7 +71,7 @@ export const clusterRestRow: Row<ClusterBench> = {
         ours: perHour.toFixed(3),
         note:
           `${sumOf(rest)} in ${(rounds * ROUND_MS) / 1e3} s${sumOf(rest) === 0 ? "" : `: ${writeRequests(rest)}`};` +
-          " a watch of each of the two kinds is begun anew every 5 to 10 minutes",
+          " two watches are begun anew every 5 to 10 minutes each, 12 to 24 requests an hour for all environments together",
       },
       {
         what: `${name}: requests of a start that finds all as it was, those that write`,
