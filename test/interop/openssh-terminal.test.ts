@@ -11,12 +11,12 @@ import { useService } from "./use-service.ts";
 const service = useService();
 const MAIN = "hello-main@slipway";
 
-/** Logs in on a terminal; the prompt is a word that nothing else writes. */
+/** Logs in on a terminal; the prompt is a word that nothing else writes. BusyBox asks after it where the cursor is. */
 async function logIn(args: readonly string[] = []): Promise<Terminal> {
   const terminal = sshOnTerminal(service().as("ada"), [...args, MAIN]);
-  await terminal.untilOutput(/\$ $/);
+  await terminal.untilOutput(/\$ \S{0,4}$/);
   terminal.type("PS1='PRO''MPT '\r");
-  await terminal.untilOutput(/PROMPT $/);
+  await terminal.untilOutput(/PROMPT \S{0,4}$/);
   return terminal;
 }
 
@@ -60,11 +60,11 @@ test("ssh sends Ctrl-C as an interrupt to what runs in the foreground, and Ctrl-
   terminal.type("sh -c 'echo o''n; exec sleep 1000'\r");
   await terminal.untilOutput(/^on\r$/m);
   terminal.type("\x03");
-  await terminal.untilOutput(/\^C[^]*PROMPT $/);
+  await terminal.untilOutput(/\^C[^]*PROMPT \S{0,4}$/);
   terminal.type("echo rc=$?; cat; echo rc=$?\r");
   await terminal.untilOutput(/rc=130/);
   terminal.type("\x04");
-  await terminal.untilOutput(/rc=0\r\n[^]*PROMPT $/);
+  await terminal.untilOutput(/rc=0\r\n[^]*PROMPT \S{0,4}$/);
   terminal.type("\x04");
   expect((await terminal.ended).exitCode).toBe(0);
 });
