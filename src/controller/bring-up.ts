@@ -64,7 +64,7 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
   const isNew = conditionOf(known, "CheckedOut") === undefined;
   const isMember = isNew && request.placed?.member !== undefined;
   if (isNew && !isMember) await makeFiles(context, { repository: record.repository, spec, request, toStep }, signal);
-  const found = isMember ? request.placed?.definition : await findDefinition(context, id);
+  const found = isMember ? request.placed.definition : await findDefinition(context, id);
   const { definition, notes } = readDefinition(found, record, placeKindOf(context));
   const conditions = conditionsAtStart(known, { now: context.clock.now(), isMember, definition });
   // On a cluster files come with the first start: what fails before has been entered by nobody, and leaves nothing.

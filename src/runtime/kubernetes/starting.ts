@@ -11,7 +11,7 @@ import { writeManifestComplaint } from "../../policy/kubernetes/complaint.ts";
 import type { ObjectFacts, Plan } from "../../policy/kubernetes/facts.ts";
 import { planNamespace } from "../../policy/kubernetes/namespace.ts";
 import { planEnvironment } from "../../policy/kubernetes/plan.ts";
-import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
+import { kinds } from "../../wire/kubernetes.ts";
 import { makeHostKey } from "../host-key.ts";
 import type { EnvironmentSpec, Report, StartSpec } from "../runtime.ts";
 import { applyAll } from "./applying.ts";

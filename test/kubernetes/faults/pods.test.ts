@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { lobby, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { until } from "../../harness/wait.ts";
-import { SLOW_MS, useFaulty } from "./use-faulty.ts";
+import { lobby, SLOW_MS, useFaulty } from "./use-faulty.ts";
 
 const EXAMPLES = join(import.meta.dirname, "../../../examples");
 const kustomization = readFileSync(join(EXAMPLES, "hello-kubernetes/k8s/kustomization.yaml"), "utf8");

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { expect, lobby, SLOW_MS, test } from "vitest";
+import { expect, test } from "vitest";
 import { until } from "../../harness/wait.ts";
-import { HOOK_MS, useFaulty } from "./use-faulty.ts";
+import { HOOK_MS, lobby, SLOW_MS, useFaulty } from "./use-faulty.ts";
 
 const faulty = useFaulty({ repositories: { plain: { definition: "{}" } } });
 

@@ -4,15 +4,15 @@
  *
  * @module
  */
-import { cpSync, HOOK_MS, lobby, openFaulty, readFileSync, type Running } from "../../harness/program.ts";
-import { openSeeded } from "../../harness/seeded.ts";
-import { until } from "../../harness/wait.ts";
-import { type Faulty, SLOW_MS, tellLog, test } from "vitest";
-import { freePort } from "../../harness/free-port.ts";
-import { start, untilNoneLeft, useFaulty, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect } from "./use-faulty.ts";
+import { expect, test } from "vitest";
+import { freePort } from "../../harness/free-port.ts";
+import { type Running, start } from "../../harness/program.ts";
+import { openSeeded } from "../../harness/seeded.ts";
+import { until } from "../../harness/wait.ts";
+import { type Faulty, HOOK_MS, lobby, openFaulty, SLOW_MS, tellLog, untilNoneLeft, useFaulty } from "./use-faulty.ts";
 
 const seeded = openSeeded("kubernetes-service-faults");
 const faulty = useFaulty({ repositories: { plain: { definition: "{}", branches: ["other"] } } });

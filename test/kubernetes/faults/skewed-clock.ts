@@ -9,6 +9,6 @@ const skewMs = Number(process.env["SLIPWAY_TEST_SKEW_MS"] ?? 0);
 const now = (): number => RealDate.now() + skewMs;
 
 globalThis.Date = new Proxy(RealDate, {
-  construct: (target, given: []) => (given.length === 0 ? new target(now()) : new target(...given)),
+  construct: (target, given: [] | [number | string]) => (given.length === 0 ? new target(now()) : new target(...given)),
   get: (target, name) => (name === "now" ? now : (Reflect.get(target, name) as unknown)),
 });

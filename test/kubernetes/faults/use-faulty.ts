@@ -28,11 +28,11 @@ export interface Faulty {
   readonly prefix: string;
   readonly kubectl: Kubectl;
   /** Makes objects, or makes them what is said. */
-  apply(...objects: readonly object[]): Promise<void>;
+  readonly apply: (...objects: readonly object[]) => Promise<void>;
   /** Names of the namespaces of its environments. */
-  namespaces(): Promise<string[]>;
+  readonly namespaces: () => Promise<string[]>;
   /** The namespace of the environment of this login, which is there. */
-  namespaceOf(login: string): Promise<string>;
+  readonly namespaceOf: (login: string) => Promise<string>;
 }
 
 /** Hands for a service whose namespaces begin with `prefix`. */
