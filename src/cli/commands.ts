@@ -135,6 +135,16 @@ export const commandSpecs = [
     examples: ["slip pool explain shop", "slip pool explain shop --json"],
   },
   {
+    name: "slip gc",
+    args: [],
+    summary: "clear away what is on clusters and in no record of this service; what holds work is kept and told",
+    options: {
+      "dry-run": { type: "boolean", summary: "tell what would go, and change nothing" },
+      json: JSON_OPTION,
+    },
+    examples: ["slip gc --dry-run"],
+  },
+  {
     name: "slip hostkey list",
     args: [],
     summary: "list the host keys: which prove who we are, which are only announced",

@@ -8,10 +8,13 @@
  */
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
+import type { Environments } from "../controller/environments.ts";
 import type { Directory } from "../forge/directory.ts";
 import { readKeys } from "../forge/settings-keys.ts";
 import { openWebhooks, type Webhooks } from "../gateway/webhooks.ts";
 import type { LobbyPools } from "../gateway/lobby/commands.ts";
+import { idOfRef } from "../wire/forge.ts";
+import type { Asked } from "../wire/control.ts";
 import type { Settings } from "../wire/settings.ts";
 import { makeAccessBook } from "./control/access-book.ts";
 import { keepAuthorizedKeys } from "./control/keep-authorized-keys.ts";
@@ -30,10 +33,13 @@ export interface AccessServicesOptions {
   readonly folder: string;
   readonly controlPath: string;
   readonly directory: Directory;
+  readonly environments: Pick<Environments, "sweep">;
   /** Absent when none is connected. */
   readonly forges?: Forges;
   /** Absent where there are none. */
   readonly pools?: LobbyPools | undefined;
+  /** Told of repositories whose branches changed, by their ids. */
+  readonly onPushed?: ((repository: string) => Promise<void>) | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -48,7 +54,11 @@ export async function openAccessServices(options: AccessServicesOptions): Promis
     readKeys: () => readKeys(settings.people, folder),
     ...(access === undefined ? {} : { access }),
   });
-  const handlers = { ...book, ...makePoolBook(options.pools) };
+  const handlers = {
+    ...book,
+    ...makePoolBook(options.pools),
+    "/garbage/sweep": ({ isDry }: Asked<"/garbage/sweep">) => options.environments.sweep(isDry),
+  };
   parts.use(await openControl({ path: options.controlPath, handlers, log }));
   const { authorizedKeys } = settings;
   if (authorizedKeys?.folder !== undefined) {
@@ -71,13 +81,19 @@ export async function openAccessServices(options: AccessServicesOptions): Promis
 /** Between two looks at the files of keys where no forge says how often to ask (guess). */
 const POLL_MS = 30_000;
 
-async function takeWebhooks({ settings, forges, clock, log }: AccessServicesOptions): Promise<Webhooks | undefined> {
+async function takeWebhooks(options: AccessServicesOptions): Promise<Webhooks | undefined> {
+  const { settings, forges, clock, log, onPushed } = options;
   const address = settings.listen.webhooks;
   if (address === null || forges === undefined) return undefined;
   const { access, clients } = forges;
   return openWebhooks({
     ...{ address, clock, log },
     forges: clients,
-    onHints: (forge, hints) => access.hint(forge, hints),
+    onHints: async (forge, hints) => {
+      const pushed = hints.flatMap((hint) =>
+        hint.type === "pushed" ? [idOfRef({ forge, id: hint.repositoryId })] : [],
+      );
+      await Promise.all([access.hint(forge, hints), ...pushed.map((id) => onPushed?.(id))]);
+    },
   });
 }

@@ -54,6 +54,8 @@ export interface OpenClusters extends AsyncDisposable {
   readonly runtime: Places;
   readonly clusters: Clusters;
   readonly pools: Pools;
+  /** Has what members of its pools are made from read again. @param repository id of one whose branches changed */
+  onPushed(repository: string): Promise<void>;
   /** Requests sent since the service began, of each cluster, by `verb resource`. */
   requestCounts(): ReadonlyMap<string, ReadonlyMap<string, number>>;
 }
@@ -103,6 +105,11 @@ export async function openClusters(options: ClustersOptions, limits: Limits): Pr
     },
     isBusy: () => options.isBusy(),
   });
+  /** What the settings of a pool call a repository: by its name, or by its owner and name. */
+  const pooledAs = (id: string): string | undefined =>
+    settings.pools.map(({ repository }) => repository).find((name) => directory.repositoryNamed(name)?.id === id);
+  const claim: Clusters["pools"]["claim"] = ({ repository, ...wanted }, signal) =>
+    pools.claim({ ...wanted, repository: pooledAs(repository) ?? repository }, signal);
   const keeping = pools.keep(stop.signal);
   opened.defer(() => keeping);
   opened.defer(() => {
@@ -112,7 +119,19 @@ export async function openClusters(options: ClustersOptions, limits: Limits): Pr
   return {
     runtime,
     pools,
-    clusters: { ...reader, list, pools, at: (name) => runtime.at(name), forget: (id) => runtime.forget(id) },
+    onPushed: async (id) => {
+      const name = pooledAs(id);
+      if (name === undefined) return;
+      await mirrors.refresh(id, 0, stop.signal);
+      pools.look(name);
+    },
+    clusters: {
+      ...reader,
+      list,
+      pools: { ...pools, claim },
+      at: (name) => runtime.at(name),
+      forget: (id) => runtime.forget(id),
+    },
     requestCounts: () => new Map([...all].map(([name, { api }]) => [name, api.requestCounts()])),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

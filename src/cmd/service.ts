@@ -93,7 +93,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   parts.defer(() => {
     stop.abort();
   });
-  const { environments, pools, lacks, requestCounts } = await openEnvironments(
+  const { environments, pools, onPushed, lacks, requestCounts } = await openEnvironments(
     options,
     { parts, store, directory, audit, gatewayKey, ...forge },
     stop.signal,
@@ -102,7 +102,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const gateway = await openGateway(options, { audit, hostKeys, gatewayKey, ...opened });
   parts.defer(() => gateway.close());
   const services = await openAccessServices({
-    ...{ settings, folder, directory, pools, clock, log, ...forge },
+    ...{ settings, folder, directory, environments, pools, onPushed, clock, log, ...forge },
     controlPath: state.control,
   });
   parts.use(services);
@@ -146,6 +146,7 @@ async function openEnvironments(
 ): Promise<{
   readonly environments: Environments;
   readonly pools: Pools | undefined;
+  readonly onPushed: OpenClusters["onPushed"] | undefined;
   readonly requestCounts: OpenClusters["requestCounts"] | undefined;
   readonly lacks: readonly string[];
 }> {
@@ -163,7 +164,7 @@ async function openEnvironments(
   parts.defer(() => mirrors.close());
   let isBusy = (): boolean => false;
   const given = { parts, store, directory, mirrors, gatewayKey, isBusy: () => isBusy() };
-  const { pools, requestCounts, ...places } = await openPlaces(options, given, signal);
+  const { pools, onPushed, requestCounts, ...places } = await openPlaces(options, given, signal);
   const environments = makeEnvironments({
     ...{ store: store.environments, ...places, mirrors, directory, audit, clock, log },
     pushCredential: async (id, until) => {
@@ -180,7 +181,7 @@ async function openEnvironments(
   parts.defer(() => environments.close());
   isBusy = () => environments.isBusy();
   await environments.adopt();
-  return { environments, pools, requestCounts, lacks: places.runtime.lacks };
+  return { environments, pools, onPushed, requestCounts, lacks: places.runtime.lacks };
 }
 
 interface PlacesParts extends Pick<EnvironmentsParts, "parts" | "store" | "directory" | "gatewayKey"> {
@@ -193,12 +194,14 @@ async function openPlaces(
   options: ServiceOptions,
   { parts, gatewayKey, ...given }: PlacesParts,
   signal: AbortSignal,
-): Promise<Pick<Context, "runtime" | "clusters"> & Partial<Pick<OpenClusters, "pools" | "requestCounts">>> {
+): Promise<
+  Pick<Context, "runtime" | "clusters"> & Partial<Pick<OpenClusters, "pools" | "onPushed" | "requestCounts">>
+> {
   const { clock, log, env } = options;
   const { settings, path: settingsPath } = options.settings;
   if (settings.clusters.length === 0)
     return { runtime: await openSandbox(sandboxOptions(options, gatewayKey), signal) };
-  const { runtime, clusters, pools, requestCounts } = parts.use(
+  const { runtime, clusters, pools, onPushed, requestCounts } = parts.use(
     await openClusters(
       {
         ...{ ...given, settings, settingsPath, clock, log, env },
@@ -209,7 +212,7 @@ async function openPlaces(
       settings.limits.environment,
     ),
   );
-  return { runtime, clusters, pools, requestCounts };
+  return { runtime, clusters, pools, onPushed, requestCounts };
 }
 
 interface GatewayParts {

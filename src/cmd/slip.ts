@@ -41,6 +41,8 @@ async function run(words: readonly string[]): Promise<void> {
       return (await import("./pool-commands.ts")).listPools(state, call, print);
     case "slip pool explain":
       return (await import("./pool-commands.ts")).explainPool(state, call, print);
+    case "slip gc":
+      return (await import("./garbage-command.ts")).sweepGarbage(state, call, print);
     case "slip hostkey list":
       (await import("./key-commands.ts")).listHostKeys(state, call, print);
       return;

@@ -5,13 +5,16 @@
  *
  * @module
  */
+import { Fault } from "../base/fault.ts";
 import { keep } from "../base/keep.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import { conditionOf } from "./conditions.ts";
 import type { Context } from "./context.ts";
 import { alone, endCalls, type Entries, type Entry } from "./entries.ts";
-import { startTakingUp } from "./opening.ts";
-import { finishRemoval, holdsWork } from "./remove.ts";
+import { type Garbage, whyWorth } from "./garbage.ts";
+import { clearMoved, leftOf } from "./moved.ts";
+import { startOpening, startTakingUp } from "./opening.ts";
+import { finishRemoval } from "./remove.ts";
 
 /** Between two looks at all environments (guess: disks fill and processes die in minutes). */
 const LOOK_EVERY_MS = 30_000;
@@ -26,22 +29,33 @@ export async function adoptAll(context: Context, entries: Entries): Promise<void
   const quick: Promise<void>[] = [];
   for (const record of records) {
     const settled = settle(context, entries, record.id);
-    if (record.desired === "present") quick.push(settled);
+    if (!isGoing(record)) quick.push(settled);
   }
   await Promise.all(quick);
   await clearUnrecorded(context, records);
-  await clearMoved(context, entries);
+  clearAllMoved(context, entries, records);
+}
+
+export interface Watched {
+  readonly context: Context;
+  readonly entries: Entries;
+  readonly garbage: Garbage;
 }
 
 /** Looks at every environment every 30 s until `signal` aborts. */
-export function watchAll(context: Context, entries: Entries, signal: AbortSignal): Promise<void> {
+export function watchAll({ context, entries, garbage }: Watched, signal: AbortSignal): Promise<void> {
   const { clock, log, store } = context;
   const look = async (): Promise<number> => {
     const records = await store.list();
     const recorded = new Set(records.map(({ id }) => id));
     for (const entry of entries.all()) if (!recorded.has(entry.id) && !isInUse(entry)) entries.forget(entry.id);
-    for (const { id } of records) if (!isBusy(entries.of(id))) await settle(context, entries, id);
-    await clearMoved(context, entries);
+    for (const record of records) {
+      if (isBusy(entries.of(record.id))) continue;
+      const settled = settle(context, entries, record.id);
+      if (!isGoing(record)) await settled; // one that something holds would keep all others waiting
+    }
+    clearAllMoved(context, entries, records);
+    await garbage.sweep(false);
     return LOOK_EVERY_MS;
   };
   const onFailure = (error: unknown): void => {
@@ -51,6 +65,16 @@ export function watchAll(context: Context, entries: Entries, signal: AbortSignal
     () => keep(look, { clock, onFailure }, signal),
     () => undefined, // aborted before the first look
   );
+}
+
+/** Nobody waits for it: namespaces take their time to go. */
+function clearAllMoved(context: Context, entries: Entries, records: readonly EnvironmentRecord[]): void {
+  for (const record of records) if (leftOf(record).length > 0) void clearMoved(context, entries, record.id);
+}
+
+/** Whether all that is left to do for it is to clear it away, which takes as long as its place does. */
+function isGoing({ desired, conditions }: EnvironmentRecord): boolean {
+  return desired === "absent" || conditionOf(conditions, "CheckedOut") === undefined;
 }
 
 function isBusy(entry: Entry): boolean {
@@ -71,7 +95,10 @@ async function settle(context: Context, entries: Entries, id: string): Promise<v
       if (record !== undefined && entry.opening === undefined) await settleRecord(context, entries, record);
     });
   } catch (error) {
-    context.log.error("environment.unsettled", error, { environment: id });
+    // Its cluster is away, which is told by itself; it is settled when that is back.
+    const isAway = error instanceof Fault && error.code === "cluster.unreached";
+    if (isAway) context.log.debug("environment.out-of-sight", { environment: id, err: error });
+    else context.log.error("environment.unsettled", error, { environment: id });
   }
 }
 
@@ -88,7 +115,10 @@ async function settleRecord(context: Context, entries: Entries, record: Environm
   const { power, checkedOut, diskBytes } = await runtime.observe(id);
   noteDisk(context, entry, diskBytes);
   if (power === "running") {
-    if (entry.live === undefined) startTakingUp(context, entry);
+    if (entry.live !== undefined) return;
+    // What runs was told to stand still for a move that did not happen; what does not run any more is started again.
+    if (record.operation === "moving") startOpening(context, entry, { askedSince: context.clock.now() });
+    else startTakingUp(context, entry);
     return;
   }
   const isNews = entry.live !== undefined || record.power !== "sleeping" || record.operation !== undefined;
@@ -115,40 +145,24 @@ function noteDisk({ limits, log }: Context, entry: Entry, diskBytes: number | un
 }
 
 /**
- * Records are written before anything is made and deleted after it is gone, so what has none was not made by this
- * database: only what holds no work is destroyed, and nothing at all when the database is empty, perhaps lost.
+ * On this machine what nobody recorded goes at once: only what holds no work, and nothing at all when the database is empty,
+ * perhaps lost. Clusters are swept by `garbage.ts`, with time for people to see it.
  */
 async function clearUnrecorded(
   { runtime, log, clusters }: Context,
   records: readonly EnvironmentRecord[],
 ): Promise<void> {
+  if (clusters !== undefined) return;
   const recorded = new Set(records.map(({ id }) => id));
   for (const id of (await runtime.list()).filter((listed) => !recorded.has(listed))) {
     try {
-      if ((await clusters?.pools.owns(id)) === true) continue;
-      const isOurs = records.length > 0;
-      const { checkedOut } = await runtime.observe(id);
-      if (isOurs && !(checkedOut && holdsWork(await runtime.unsaved(id)))) {
+      const why = records.length === 0 ? "the database is empty" : await whyWorth(runtime, id);
+      if (why === undefined) {
         log.warn("environment.unrecorded-destroyed", { environment: id });
         await runtime.destroy(id);
-      } else log.warn("environment.unrecorded-kept", { environment: id });
+      } else log.warn("environment.unrecorded-kept", { environment: id, why });
     } catch (error) {
       log.error("environment.unrecorded-kept", error, { environment: id });
-    }
-  }
-}
-
-/** What a move left on a cluster that its record does not name: the old place of one that was made, the new of one that was not. */
-async function clearMoved({ clusters, store, log }: Context, entries: Entries): Promise<void> {
-  for (const { name, isUp } of (await clusters?.list()) ?? []) {
-    const runtime = isUp ? clusters?.at(name) : undefined;
-    for (const id of (await runtime?.list()) ?? []) {
-      const record = await store.find(id);
-      if (record === undefined || record.cluster === name || isBusy(entries.of(id))) continue;
-      log.warn("environment.moved-away", { environment: id, from: name, to: record.cluster });
-      await runtime?.destroy(id).catch((error: unknown) => {
-        log.error("environment.not-cleared", error, { environment: id, cluster: name });
-      });
     }
   }
 }

@@ -26,7 +26,10 @@ export interface BranchReader {
 export interface Clusters extends BranchReader {
   /** As they are now. One that does not answer keeps nobody waiting. */
   list(): Promise<readonly PlacementCluster[]>;
-  readonly pools: Pick<Pools, "claim" | "giveUp" | "owns">;
+  readonly pools: Pick<Pools, "giveUp" | "owns"> & {
+    /** As of `Pools`, with the id of the repository. */
+    readonly claim: Pools["claim"];
+  };
   /** The runtime of one. @throws {Fault} `runtime.unable` when the settings have none of that name */
   at(cluster: string): Runtime;
   /** Has to be called when a record names another cluster than before. */

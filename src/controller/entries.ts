@@ -19,6 +19,10 @@ export interface Entry {
   stop: AbortController;
   /** Set while nobody else may begin anything with it: it is being removed, or looked at. Never rejects. */
   exclusive: Promise<void> | undefined;
+  /** Set while it is made ready on another cluster, with people in it here. */
+  isMoving: boolean;
+  /** Set while what a move left of it elsewhere is being destroyed. Never rejects. */
+  clearing: Promise<void> | undefined;
   /** Ids of the sessions that are connected. */
   readonly sessions: Set<string>;
   readonly goneListeners: Set<(reason: string) => void>;
@@ -49,6 +53,8 @@ export function makeEntries(): Entries {
         calls: undefined,
         stop: new AbortController(),
         exclusive: undefined,
+        isMoving: false,
+        clearing: undefined,
         sessions: new Set(),
         goneListeners: new Set(),
         diskBytes: undefined,

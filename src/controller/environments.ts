@@ -12,12 +12,14 @@ import { nearestTo } from "../base/nearest.ts";
 import { readLogin } from "../policy/login.ts";
 import { matchLogin } from "../policy/match-login.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
+import type { GarbageReport } from "../wire/garbage.ts";
 import type { EnvironmentRow } from "../wire/lobby.ts";
 import type { Who } from "../wire/person.ts";
 import { adoptAll, watchAll } from "./adopt.ts";
 import { placeKindOf } from "./clusters.ts";
 import type { Context } from "./context.ts";
 import { halt, makeEntries } from "./entries.ts";
+import { makeGarbage } from "./garbage.ts";
 import { plainLine } from "./lines.ts";
 import { migrateEnvironment } from "./migrate.ts";
 import { type NewRequest, planBranch } from "./new-branch.ts";
@@ -72,6 +74,8 @@ export interface Environments {
     options: { readonly to: string; readonly by: string; readonly report: Report },
     signal: AbortSignal,
   ): Promise<number>;
+  /** Clears away what is on clusters and in no record. @param isDry tells what would go, and changes nothing */
+  sweep(isDry: boolean): Promise<GarbageReport>;
   /** Whether somebody waits for an environment now. */
   isBusy(): boolean;
   /** Takes over what an earlier service left, and begins to watch. Called once, before anything else. */
@@ -86,6 +90,7 @@ export interface Environments {
 export function makeEnvironments(context: Context): Environments {
   const { store, runtime, clock, directory, mirrors } = context;
   const entries = makeEntries();
+  const garbage = makeGarbage(context);
   const closing = new AbortController();
   let watching: Promise<void> | undefined;
 
@@ -126,10 +131,11 @@ export function makeEnvironments(context: Context): Environments {
     readLog: async (ref) => runtime.readLog((await findOwn(context, ref)).id, LOG_BYTES),
     migrate: async (ref, options, signal) =>
       migrateEnvironment(context, entries, { record: await findOwn(context, ref), ...options }, signal),
+    sweep: (isDry) => garbage.sweep(isDry),
     isBusy: () => entries.all().some(({ opening }) => opening !== undefined),
     adopt: async () => {
       await adoptAll(context, entries);
-      watching = watchAll(context, entries, closing.signal);
+      watching = watchAll({ context, entries, garbage }, closing.signal);
     },
     tell: (line) => tellEverybody(context, entries, line),
     close: async () => {

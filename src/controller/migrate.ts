@@ -3,20 +3,23 @@
  *
  * The new place is made ready while people go on working in the old one; from when their sessions are cut until they can be
  * in again only what the files are takes time. Until the record names the new cluster the old place is untouched, so a
- * move that fails at any point before has not happened.
+ * move that fails at any point before has not happened. Both places are in the inventory from before the new one is made until
+ * one of them is gone: whatever ends us, `moved.ts` finds in it what is to go.
  *
  * @module
  */
 import { Fault } from "../base/fault.ts";
 import { place } from "../policy/placement.ts";
+import type { Runtime, StartSpec } from "../runtime/runtime.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import { specOf } from "./bring-up.ts";
 import type { Clusters } from "./clusters.ts";
 import type { Context } from "./context.ts";
 import { envOf, readDefinition, startSpecOf } from "./definition.ts";
-import { alone, type Entries, halt } from "./entries.ts";
+import { alone, type Entries, type Entry, halt } from "./entries.ts";
 import { plainLine, stepLine } from "./lines.ts";
-import { startOpening } from "./opening.ts";
+import { clearMoved, leftOf } from "./moved.ts";
+import { startOpening, startTakingUp } from "./opening.ts";
 import type { Report } from "./shared-work.ts";
 
 export interface MigrateRequest {
@@ -35,53 +38,184 @@ export async function migrateEnvironment(
   request: MigrateRequest,
   signal: AbortSignal,
 ): Promise<number> {
-  const { clusters, clock } = context;
+  const { clusters, clock, log } = context;
   if (clusters === undefined) throw noClusters(request.to);
-  const entry = entries.of(request.record.id);
-  const cutAt = await alone(entry, async () => {
-    const record = await mustBeMovable(context, clusters, request);
-    const start = startOf(context, record);
-    const { fence } = await context.store.begin(record.id, "moving");
-    const moving: Moving = { context, clusters, record: { ...record, fence }, to: request.to, start };
-    try {
-      await prepareThere(moving, request.report, signal);
-      const told = `${record.login} is moved to the cluster ${request.to} by ${request.by}; log in again in a moment`;
-      for (const listener of entry.goneListeners) listener(told);
-      await halt(entry, new Fault("environment.gone", `Cannot go on with "${record.id}": it is being moved`, { told }));
-      const at = clock.elapsed();
-      await copyFiles(moving, request.report, signal);
-      await context.store.end(record.id, fence, { cluster: request.to, power: "sleeping" });
-      clusters.forget(record.id);
-      return at;
-    } catch (error) {
-      await clusters
-        .at(request.to)
-        .destroy(record.id)
-        .catch(() => undefined); // else the watch over unrecorded ones does it
-      await context.store.end(record.id, fence, {});
-      throw error;
-    }
-  });
-  await startOpening(context, entry, { askedSince: clock.now() }).join(request.report, signal);
-  const downMs = Math.round(clock.elapsed() - cutAt);
   const { id, cluster: from, login } = request.record;
-  context.log.info("environment.moved", { environment: id, login, from, to: request.to, by: request.by, downMs });
+  const entry = entries.of(id);
+  const moving: Moving = { context, clusters, entry, request };
+  const { record, wasAsleep } = await begin(moving);
+  let cutAt: number;
+  try {
+    await prepareThere(moving, record, AbortSignal.any([signal, entry.stop.signal]));
+    cutAt = await alone(entry, () => cutOver(moving, wasAsleep, signal));
+  } catch (error) {
+    entry.isMoving = false;
+    void clearMoved(context, entries, id);
+    throw error;
+  }
+  entry.isMoving = false;
+  await (entry.opening ?? startTakingUp(context, entry)).join(request.report, signal);
+  const downMs = Math.round(clock.elapsed() - cutAt);
+  log.info("environment.moved", { environment: id, login, from, to: request.to, by: request.by, downMs });
   request.report(plainLine(`${login} is on the cluster ${request.to}; nobody could be in it for ${downMs} ms`));
-  await clusters.at(from).destroy(id);
+  void clearMoved(context, entries, id);
   return downMs;
 }
 
 interface Moving {
   readonly context: Context;
   readonly clusters: Clusters;
-  readonly record: EnvironmentRecord;
-  readonly to: string;
-  readonly start: ReturnType<typeof startSpecOf>;
+  readonly entry: Entry;
+  readonly request: MigrateRequest;
 }
 
-function startOf(context: Context, record: EnvironmentRecord): Moving["start"] {
+/** Writes down that there will be two places. */
+async function begin({ context, clusters, entry, request }: Moving): Promise<Begun> {
+  const { store, runtime } = context;
+  return alone(entry, async () => {
+    await entry.opening?.done.catch(() => undefined); // what of it went wrong is told to those who wait for it
+    const record = await mustBeMovable(context, clusters, request);
+    const { id, cluster } = record;
+    if (entry.isMoving || entry.clearing !== undefined || leftOf(record).length > 0) throw beingMoved(record);
+    const wasAsleep = (await runtime.observe(id)).power !== "running";
+    const item = { type: "kubernetes", id } as const;
+    const inventory = [
+      { ...item, state: "present", cluster },
+      { ...item, state: "intended", cluster: request.to },
+    ] as const;
+    entry.isMoving = true; // before anything is written that would be cleared away
+    try {
+      const { fence } = await store.begin(id, "moving");
+      mustBeOurs(await store.end(id, fence, { inventory }), record);
+      return { record: { ...record, fence }, wasAsleep };
+    } catch (error) {
+      entry.isMoving = false;
+      throw error;
+    }
+  });
+}
+
+interface Begun {
+  readonly record: EnvironmentRecord;
+  readonly wasAsleep: boolean;
+}
+
+/** Makes it ready there, with nobody in it. */
+async function prepareThere(
+  { context, clusters, request: { to, report } }: Moving,
+  record: EnvironmentRecord,
+  signal: AbortSignal,
+): Promise<void> {
+  const begunAt = context.clock.elapsed();
+  const spec = { ...specOf(context, record), cluster: to };
+  const step = (): void => undefined;
+  const there = clusters.at(to);
+  await there.create(spec, step, signal);
+  await there.start(spec, withoutService(startOf(context, record)), step, signal);
+  report(stepLine(`making it ready on ${to}`, context.clock.elapsed() - begunAt));
+}
+
+/** Takes everybody out and the files over. @returns since when nobody could be in it, on the clock that never jumps */
+async function cutOver({ context, clusters, entry, request }: Moving, wasAsleep: boolean, signal: AbortSignal) {
+  const { store, clock } = context;
+  const { to, by, report } = request;
+  const record = await mustBeMovable(context, clusters, request);
+  const { fence } = await store.begin(record.id, "moving");
+  const places = { from: clusters.at(record.cluster), there: clusters.at(to) };
+  const moved: Moved = { record: { ...record, fence }, to, ...places };
+  const told = `${record.login} is moved to the cluster ${to} by ${by}; log in again in a moment`;
+  for (const listener of entry.goneListeners) listener(told);
+  await halt(entry, new Fault("environment.gone", `Cannot go on with "${record.id}": it is being moved`, { told }));
+  const cutAt = clock.elapsed();
+  const still = new AbortController();
+  try {
+    await takeFiles(context, moved, AbortSignal.any([signal, still.signal]));
+    report(stepLine("copying its files", clock.elapsed() - cutAt));
+    const { conditions, inventory } = whatIsThere(record, to);
+    const isOurs = await store.end(record.id, fence, { cluster: to, power: "running", conditions, inventory });
+    mustBeOurs(isOurs, record);
+    clusters.forget(record.id);
+    return cutAt;
+  } catch (error) {
+    await stayHere(context, entry, { moved, wasAsleep });
+    throw error;
+  } finally {
+    still.abort();
+  }
+}
+
+interface Moved {
+  readonly record: EnvironmentRecord;
+  readonly to: string;
+  readonly from: Runtime;
+  readonly there: Runtime;
+}
+
+/** Copies everything while nothing goes on here, waking it if it sleeps, and has everything run there. */
+async function takeFiles(context: Context, { record, to, from, there }: Moved, signal: AbortSignal): Promise<void> {
+  if (from.pack === undefined || there.unpack === undefined)
+    throw new Error("Cannot move files: a runtime has no way to");
+  const start = startOf(context, record);
+  const spec = { ...specOf(context, record), cluster: to };
+  const step = (): void => undefined;
+  if ((await from.observe(record.id)).power !== "running")
+    await from.start(specOf(context, record), withoutService(start), step, signal);
+  await there.unpack(record.id, await from.pack(record.id, signal), signal);
+  await there.start(spec, start, step, signal);
+}
+
+/** What a record says of an environment that runs on another cluster now, and has been left on the one it was on. */
+function whatIsThere(
+  { id, cluster, conditions }: EnvironmentRecord,
+  to: string,
+): Pick<EnvironmentRecord, "conditions" | "inventory"> {
+  const item = { type: "kubernetes", id, state: "present" } as const;
+  return {
+    // It was started anew.
+    conditions: conditions.filter(({ type }) => type !== "postStartCommand"),
+    inventory: [
+      { ...item, cluster: to },
+      { ...item, cluster },
+    ],
+  };
+}
+
+/** The move did not happen: what ran here is to run again, and what slept to sleep. */
+async function stayHere(
+  context: Context,
+  entry: Entry,
+  { moved: { record, from }, wasAsleep }: { readonly moved: Moved; readonly wasAsleep: boolean },
+): Promise<void> {
+  const { store, clock, log } = context;
+  await store.end(record.id, record.fence, {});
+  if (!wasAsleep) startOpening(context, entry, { askedSince: clock.now() });
+  else
+    await from.sleep(record.id).catch((error: unknown) => {
+      log.warn("environment.not-asleep", { environment: record.id, err: error });
+    });
+}
+
+function startOf(context: Context, record: EnvironmentRecord): StartSpec {
   const { definition } = readDefinition(record.definition, record, "kubernetes");
   return startSpecOf(definition, envOf(context, record, definition));
+}
+
+/** With nobody in it, and files that will be replaced. */
+function withoutService({ run: _run, ...start }: StartSpec): StartSpec {
+  return start;
+}
+
+function mustBeOurs(isOurs: boolean, { id, login }: EnvironmentRecord): void {
+  if (isOurs) return;
+  throw new Fault("environment.overtaken", `Cannot move "${id}": another operation on it began`, {
+    told: `${login} is being removed, or was entered, at the same time; it stays where it is`,
+  });
+}
+
+function beingMoved({ id, login }: EnvironmentRecord): Fault {
+  return new Fault("usage.wrong", `Cannot move "${id}": a move of it is under way, or not cleared away yet`, {
+    told: `${login} is being moved, or what an earlier move left of it is; try again in a minute`,
+  });
 }
 
 /** Looks again, now that nobody else does anything with it. */
@@ -110,40 +244,6 @@ async function mustBeMovable(
   const verdict = place({ person: record.person, podSecurity, wantedLabels: placement }, wanted);
   if (verdict.type === "placed") return record;
   throw new Fault(verdict.code, `Cannot move "${id}" to "${to}": ${verdict.told}`, { told: verdict.told });
-}
-
-/** Makes the environment there, and wakes it here if it sleeps: files are read through a pod. */
-async function prepareThere(
-  { context, clusters, record, to, start }: Moving,
-  report: Report,
-  signal: AbortSignal,
-): Promise<void> {
-  const begunAt = context.clock.elapsed();
-  const spec = specOf(context, record);
-  const { run: _run, ...quiet } = start;
-  const step = (): void => undefined;
-  const there = clusters.at(to);
-  const isAsleep = (await clusters.at(record.cluster).observe(record.id)).power !== "running";
-  await Promise.all([
-    isAsleep ? clusters.at(record.cluster).start(spec, quiet, step, signal) : undefined,
-    there
-      .create({ ...spec, cluster: to }, step, signal)
-      .then(() => there.start({ ...spec, cluster: to }, quiet, step, signal)),
-  ]);
-  report(stepLine(`making it ready on ${to}`, context.clock.elapsed() - begunAt));
-}
-
-async function copyFiles(
-  { context, clusters, record, to }: Moving,
-  report: Report,
-  signal: AbortSignal,
-): Promise<void> {
-  const begunAt = context.clock.elapsed();
-  const [from, there] = [clusters.at(record.cluster), clusters.at(to)];
-  if (from.pack === undefined || there.unpack === undefined)
-    throw new Error("Cannot move files: a runtime has no way to");
-  await there.unpack(record.id, await from.pack(record.id, signal), signal);
-  report(stepLine("copying its files", context.clock.elapsed() - begunAt));
 }
 
 function noClusters(to: string): Fault {

@@ -52,7 +52,7 @@ export async function choosePlace(
     throw new Fault(code, `Cannot place an environment of ${repositoryName}: ${told}`, { told });
   }
   const { cluster } = chosen;
-  const claimed = await clusters.pools.claim({ repository: repositoryName, version, cluster }, signal);
+  const claimed = await clusters.pools.claim({ repository, version, cluster }, signal);
   if (claimed.type === "cold") report(plainLine(`made anew: ${claimed.because}`));
   return {
     cluster,

@@ -13,6 +13,7 @@ import type { EnvironmentRecord } from "../store/environments.ts";
 import { conditionOf } from "./conditions.ts";
 import type { Context } from "./context.ts";
 import { alone, type Entries, type Entry, halt } from "./entries.ts";
+import { destroyLeft } from "./moved.ts";
 import { putToSleep } from "./put-to-sleep.ts";
 
 export interface RemoveOptions {
@@ -38,11 +39,14 @@ export async function removeEnvironment(
 }
 
 /** Destroys an environment that is to be absent, or that nobody has ever been in. */
-export async function finishRemoval({ store, runtime, log }: Context, entries: Entries, id: string): Promise<void> {
-  const { fence } = await store.begin(id, "destroying");
+export async function finishRemoval(context: Context, entries: Entries, id: string): Promise<void> {
+  const { store, runtime, log } = context;
+  const record = await store.begin(id, "destroying");
+  const { fence } = record;
   // Whoever has begun something else with it meanwhile is not to find it gone.
   if (!(await store.update(id, fence, { desired: "absent", power: "sleeping" }))) return;
   await runtime.destroy(id);
+  await destroyLeft(context, record);
   await store.remove(id, fence);
   entries.forget(id);
   log.info("environment.destroyed", { environment: id });

@@ -63,6 +63,8 @@ export type Hint =
   | { readonly type: "role"; readonly accountId: string; readonly repositoryId: string }
   /** One account's role in any repository, as when somebody leaves an organisation. */
   | { readonly type: "roles-of"; readonly accountId: string }
+  /** Its branches; no right has to do with those. */
+  | { readonly type: "pushed"; readonly repositoryId: string }
   /** Anything: repositories were connected or taken away, a team changed. */
   | { readonly type: "everything" };
 

@@ -105,6 +105,15 @@ export interface Observed {
   readonly warnings?: readonly string[];
 }
 
+/** Something that exists, as whoever finds it without a record has to know it. */
+export interface Described {
+  readonly id: string;
+  /** By the place's own clock. */
+  readonly ageMs: number;
+  /** Made for a pool, and never anybody's. */
+  readonly isMember: boolean;
+}
+
 /** Work in an environment that no forge has. Paths and subjects are cut to 20 each. */
 export interface Unsaved {
   readonly changedPaths: readonly string[];
@@ -128,7 +137,7 @@ export interface Runtime {
   create(spec: EnvironmentSpec, report: Report, signal: AbortSignal): Promise<void>;
   /** Text of a file of the checkout by its path in the repository, `undefined` when absent. Follows no link out of the checkout. */
   readSource(id: string, path: string): Promise<string | undefined>;
-  /** Makes namespaces, mounts, network, limits and the init process; does nothing to what runs already. */
+  /** Makes namespaces, mounts, network, limits and the init process; does nothing to what runs already, but start its command where none was. */
   start(spec: EnvironmentSpec, start: StartSpec, report: Report, signal: AbortSignal): Promise<void>;
   /** Runs a command inside and waits; its output goes to the environment's log. */
   run(
@@ -155,7 +164,13 @@ export interface Runtime {
   destroy(id: string): Promise<void>;
   /** Ids of all that exists here, running or not, half made included. */
   list(): Promise<string[]>;
-  /** Everything that its person has in it, checkout and home, as a stream for `unpack`; it runs. Ends with an error when not whole. */
+  /** Tells what is known of some of what `list` names, where a place can tell; for what nobody recorded. */
+  describe?(ids: readonly string[], signal: AbortSignal): Promise<readonly Described[]>;
+  /**
+   * Everything that its person has in it, checkout and home, as a stream for `unpack`; it runs. Ends with an error when not
+   * whole. From when this resolves until `signal` aborts whatever ran in it stands still, so that nothing is written that is
+   * not in the stream.
+   */
   pack?(id: string, signal: AbortSignal): Promise<Readable>;
   /** Puts that in the place of what a running environment has. @throws when it did not all arrive */
   unpack?(id: string, files: Readable, signal: AbortSignal): Promise<void>;

@@ -5,6 +5,7 @@
  * @module
  */
 import { z } from "zod";
+import { GarbageReport } from "./garbage.ts";
 import { PoolExplanation, PoolRow } from "./lobby.ts";
 
 /** What opens a repository to somebody: a grant of the settings, or their role at the forge. */
@@ -93,6 +94,7 @@ export const controlRequests = {
   },
   "/pools/list": { asked: z.strictObject({}), answer: z.array(PoolRow) },
   "/pools/explain": { asked: z.strictObject({ name: z.string() }), answer: PoolExplanation },
+  "/garbage/sweep": { asked: z.strictObject({ isDry: z.boolean() }), answer: GarbageReport },
   "/authorized-keys": { asked: z.strictObject({ user: z.string() }), answer: AuthorizedKeysAnswer },
 } as const;
 

@@ -22,12 +22,17 @@ const Condition = z.strictObject({
   at: z.number(),
 });
 
-/** One outside object. `intended` is written before the call that makes it, `present` after. */
+/**
+ * One outside object. `intended` is written before the call that makes it, `present` after. While an environment is moved
+ * there are two, of the same id: the one on another cluster than the record's is to go.
+ */
 const InventoryItem = z.strictObject({
   /** `sandbox`: everything on this machine for one environment id; `kubernetes`: its namespace. */
   type: z.enum(["sandbox", "kubernetes"]),
   id: z.string(),
   state: z.enum(["intended", "present"]),
+  /** Where it is; the record's when absent. */
+  cluster: z.string().exactOptional(),
 });
 
 /** The definition as it was read from the checkout: kept as text, so that a newer version of us reads it with newer eyes. */

@@ -11,6 +11,7 @@ import { endAnyCluster, openAnyCluster } from "./any-cluster.ts";
 import { ensureImages } from "./ensure-images.ts";
 import { CLUSTERS } from "./layout.ts";
 import { takeDown } from "./open-cluster.ts";
+import { runName, secondName } from "./run-names.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -20,7 +21,7 @@ declare module "vitest" {
 }
 
 /** Runs beside each other have a cluster each. */
-const NAME = `test-${process.pid}`;
+const NAME = runName();
 
 /** Called by vitest before the first test. */
 export async function setup(project: TestProject): Promise<void> {
@@ -38,12 +39,13 @@ export async function setup(project: TestProject): Promise<void> {
 /** Called by vitest after the last. */
 export async function teardown(): Promise<void> {
   await endAnyCluster(NAME, process.env);
+  await takeDown(secondName());
 }
 
 /** Clusters of runs that were killed: the name has the run's process. */
 async function takeDownAbandoned(): Promise<void> {
   for (const name of existsSync(CLUSTERS) ? readdirSync(CLUSTERS) : []) {
-    const [, pid] = /^test-([0-9]+)$/.exec(name) ?? [];
+    const [, pid] = /^test-([0-9]+)(?:-two)?$/.exec(name) ?? [];
     if (pid !== undefined && !existsSync(`/proc/${pid}`)) await takeDown(name);
   }
 }

@@ -4,9 +4,11 @@
  *
  * @module
  */
-import { type Duplex, PassThrough } from "node:stream";
+import { type Duplex, PassThrough, Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import type {
   Command,
+  Described,
   EnvironmentSpec,
   Observed,
   Reach,
@@ -27,6 +29,10 @@ export interface FakeEnvironment {
   diskBytes: number;
   unsaved: Unsaved;
   log: string;
+  /** What its person made in it. */
+  work?: string;
+  /** How long it has been there. @default 0 */
+  ageMs?: number;
 }
 
 export const NOTHING_UNSAVED: Unsaved = { changedPaths: [], changedCount: 0, commits: [], commitCount: 0 };
@@ -99,9 +105,10 @@ export class FakeRuntime implements Runtime {
   start(spec: EnvironmentSpec, start: StartSpec, report: Report): Promise<void> {
     return this.#do("start", spec.id, () => {
       const environment = this.#find(spec.id);
+      if (environment.power === "running" && environment.start?.run !== undefined) return;
+      environment.start = start;
       if (environment.power === "running") return;
       environment.power = "running";
-      environment.start = start;
       report("starting", 7);
     });
   }
@@ -173,6 +180,25 @@ export class FakeRuntime implements Runtime {
   destroy(id: string): Promise<void> {
     return this.#do("destroy", id, () => {
       this.environments.delete(id);
+    });
+  }
+
+  describe(ids: readonly string[]): Promise<readonly Described[]> {
+    return this.#do("describe", "", () =>
+      ids.map((id) => {
+        const { ageMs = 0, spec } = this.#find(id);
+        return { id, ageMs, isMember: spec !== undefined && "pool" in spec.owner };
+      }),
+    );
+  }
+
+  pack(id: string): Promise<Readable> {
+    return this.#do("pack", id, () => Readable.from([this.#find(id).work ?? ""]));
+  }
+
+  unpack(id: string, files: Readable): Promise<void> {
+    return this.#do("unpack", id, async () => {
+      this.#find(id).work = await text(files);
     });
   }
 

@@ -22,7 +22,7 @@ const ROW = { person: "ada", login: "ada", repository: "hello", route: "grant", 
 
 function handlersWith(changed: Partial<ControlHandlers>): ControlHandlers {
   const none = async (): Promise<never> => Promise.reject(new Error("Cannot answer: the test does not ask this"));
-  const pools = { "/pools/list": none, "/pools/explain": none };
+  const pools = { "/pools/list": none, "/pools/explain": none, "/garbage/sweep": none };
   return { "/access/explain": none, "/access/list": none, "/authorized-keys": none, ...pools, ...changed };
 }
 

@@ -36,7 +36,7 @@ async function run(command: typeof listPools, args: string[], { json = false, ha
   const state = stateFolder({ SLIPWAY_HOME: folder }, folder);
   const none = async (): Promise<never> => Promise.reject(new Error("Cannot answer: the test does not ask this"));
   const handlers: ControlHandlers = {
-    ...{ "/access/explain": none, "/access/list": none, "/authorized-keys": none },
+    ...{ "/access/explain": none, "/access/list": none, "/authorized-keys": none, "/garbage/sweep": none },
     ...makePoolBook(has ? pools : undefined),
   };
   await using control = await openControl({ path: state.control, handlers, log: recordingLog().log });

@@ -54,7 +54,7 @@ export interface PoolsOptions {
 }
 
 export interface ClaimRequest {
-  /** Name of the repository, as in logins. */
+  /** The repository, as the settings of pools call it. */
   readonly repository: string;
   /** Of the environment that is wanted, by `versionOf`. */
   readonly version: string;

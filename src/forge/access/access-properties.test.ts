@@ -325,6 +325,8 @@ function isToldBy(
       return ground === `role ${who} ${where}`;
     case "roles-of":
       return ground.startsWith(`role ${who} `);
+    case "pushed":
+      return false;
     case "everything":
       return ground.startsWith("role ") || ground.startsWith("repository ");
   }
@@ -336,6 +338,7 @@ function hintOf(type: Hint["type"], accountId: string, repositoryId: string): Hi
     case "roles-of":
       return { type, accountId };
     case "repository":
+    case "pushed":
       return { type, repositoryId };
     case "role":
       return { type, accountId, repositoryId };

@@ -123,6 +123,8 @@ export class Hints {
       }
       case "roles-of":
         return this.#followRolesOf({ forge, id: hint.accountId }, now);
+      case "pushed":
+        return [];
       case "everything":
         doubts.add({ type: "everything", forge }, now);
         return [this.#want({ type: "repositories", forge }), ...this.#live(forge)];

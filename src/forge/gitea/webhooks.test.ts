@@ -84,9 +84,15 @@ test("readGiteaWebhook() takes none without a secret", () => {
   expect(readGiteaWebhook(headers, Buffer.from("{}"), context)).toEqual({ type: "unsigned" });
 });
 
-test.each(["push", "issues", "pull_request", "a_new_one"])("readGiteaWebhook() takes no hint from %s", (event) => {
+test.each(["issues", "pull_request", "a_new_one"])("readGiteaWebhook() takes no hint from %s", (event) => {
   const text = JSON.stringify({ action: "opened", repository: "x" });
   expect(read(text, { "x-gitea-signature": sign(text), "x-gitea-event": event })).toEqual({ type: "hints", hints: [] });
+});
+
+test("readGiteaWebhook() tells of a push", () => {
+  const text = JSON.stringify({ ref: "refs/heads/main", repository: { id: 7 } });
+  const hints = [{ type: "pushed", repositoryId: "7" }];
+  expect(read(text, { "x-gitea-signature": sign(text), "x-gitea-event": "push" })).toEqual({ type: "hints", hints });
 });
 
 test.each([

@@ -14,6 +14,7 @@ import { isConnected } from "./meaning.ts";
 import { Repository } from "./shapes.ts";
 
 const RepositoryEvent = z.object({ action: z.string(), repository: Repository });
+const PushEvent = z.object({ repository: Repository.pick({ id: true }) });
 
 /** Verifies the signature of a webhook, and reads what it hints at. */
 export function readGiteaWebhook(
@@ -28,11 +29,23 @@ export function readGiteaWebhook(
   if (event === undefined) return { type: "malformed", why: "no header names the event" };
   const json = parse(payload);
   if (json === undefined) return { type: "malformed", why: "the body is no JSON object" };
+  if (event === "push") {
+    return read(event, PushEvent.safeParse(json), ({ repository }) => [
+      { type: "pushed", repositoryId: String(repository.id) },
+    ]);
+  }
   if (event !== "repository") return { type: "hints", hints: [] };
-  const checked = RepositoryEvent.safeParse(json);
-  if (checked.success) return { type: "hints", hints: hintsOf(checked.data, settings) };
+  return read(event, RepositoryEvent.safeParse(json), (checked) => hintsOf(checked, settings));
+}
+
+function read<Shape>(
+  event: string,
+  checked: z.ZodSafeParseResult<Shape>,
+  meaning: (of: Shape) => Hint[],
+): WebhookReading {
+  if (checked.success) return { type: "hints", hints: meaning(checked.data) };
   const [issue] = checked.error.issues;
-  return { type: "malformed", why: `repository: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}` };
+  return { type: "malformed", why: `${event}: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}` };
 }
 
 function hintsOf({ action, repository }: z.infer<typeof RepositoryEvent>, settings: ForgeSettings): Hint[] {

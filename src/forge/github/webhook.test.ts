@@ -50,7 +50,7 @@ test.each([
   ["installation_repositories", { repositories_added: [repository], repositories_removed: [] }, [everything]],
   ["installation_target", { action: "renamed" }, [everything]],
   ["meta", { action: "deleted", hook_id: 1 }, [everything]],
-  ["push", { ref: "refs/heads/main" }, []],
+  ["push", { ref: "refs/heads/main", repository }, [{ type: "pushed", repositoryId: ofRepository.repositoryId }]],
   ["ping", { zen: "Keep it logically awesome." }, []],
   ["github_app_authorization", { action: "revoked", sender: ada }, []],
   ["made-up-later", { anything: true }, []],

@@ -102,6 +102,10 @@ const repository = shaped(Action.extend({ repository: Thing }), (payload) => {
   return isNew ? [ofRepository(payload.repository), EVERYTHING] : [ofRepository(payload.repository)];
 });
 
+const pushed = shaped(z.object({ repository: Thing }), (payload) => [
+  { type: "pushed", repositoryId: String(payload.repository.id) },
+]);
+
 const installationRepositories = shaped(
   z.object({ repositories_added: z.array(Thing), repositories_removed: z.array(Thing) }),
   ({ repositories_added: added, repositories_removed: removed }) => [
@@ -111,7 +115,7 @@ const installationRepositories = shaped(
 );
 
 /**
- * All events that say something about who may do what. `push`, `ping` and `github_app_authorization` say nothing, and
+ * All events that say something about who may do what, and `push`. `ping` and `github_app_authorization` say nothing, and
  * whatever GitHub makes up later is not known to.
  */
 const READERS = new Map<string, Reader>([
@@ -123,6 +127,7 @@ const READERS = new Map<string, Reader>([
   ["org_block", orgBlock],
   ["repository", repository],
   ["public", teamAdd],
+  ["push", pushed],
   ["installation", always],
   ["installation_repositories", installationRepositories],
   ["installation_target", always],

@@ -116,12 +116,17 @@ test("readGitlabWebhook() reads the same from a replayed webhook", () => {
 });
 
 test.each([
-  ["a push", { object_kind: "push", event_name: "push", project_id: 15 }],
+  ["a tag", { object_kind: "tag_push", event_name: "tag_push", project_id: 15 }],
   ["an event without a name", { object_kind: "note" }],
   ["an event that nobody knows", { event_name: "weather_change", user_id: "x" }],
   ["a name that objects have by themselves", { event_name: "constructor" }],
 ])("readGitlabWebhook() takes no hint from %s", (_, body) => {
   expect(read(body)).toEqual({ type: "hints", hints: [] });
+});
+
+test("readGitlabWebhook() tells of a push", () => {
+  const hints = [{ type: "pushed", repositoryId: "15" }];
+  expect(read({ object_kind: "push", event_name: "push", project_id: 15 })).toEqual({ type: "hints", hints });
 });
 
 test.each([

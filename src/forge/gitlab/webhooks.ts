@@ -45,9 +45,12 @@ const readArrival = reader(OfProject, ({ project_id, path_with_namespace }, { se
   { type: "repository", repositoryId: String(project_id) },
   ...(isConnected(path_with_namespace, settings) ? [{ type: "everything" } as const] : []),
 ]);
+const readPush = reader(z.object({ project_id: Id }), ({ project_id }) => [
+  { type: "pushed", repositoryId: String(project_id) },
+]);
 const readGroup: Reader = () => [{ type: "everything" }];
 
-/** By `event_name`. What is not here changes nothing that access rests on. */
+/** By `event_name`. What is not here changes nothing that access or pools rest on. */
 const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["user_add_to_team", readMember],
   ["user_remove_from_team", readMember],
@@ -70,6 +73,7 @@ const READERS: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ["project_rename", readArrival],
   ["project_update", readProject],
   ["project_destroy", readProject],
+  ["push", readPush],
   ["group_destroy", readGroup],
   ["group_rename", readGroup],
   ["subgroup_destroy", readGroup],

@@ -22,6 +22,7 @@ import {
   untilSeen,
 } from "./cluster.ts";
 import { openReach } from "./connecting.ts";
+import { describeFound } from "./describing.ts";
 import { destroyEnvironment } from "./destroying.ts";
 import { baseEnvOf } from "./inside-env.ts";
 import { LOG, TOOLS_PATH, TOOLS_SH } from "./inside.ts";
@@ -79,6 +80,7 @@ export function makeRuntime(cluster: Cluster, queue: OneAtATime, closing: AbortS
         await destroyEnvironment(cluster, id, closing);
         notes.forget(id);
       }),
+    describe: async (ids, signal) => describeFound(cluster, ids, withClosing(signal)),
     list: async () => {
       await untilSeen(cluster);
       return listOwn(cluster);

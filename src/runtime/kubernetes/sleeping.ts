@@ -4,7 +4,7 @@
  * @module
  */
 import { Fault } from "../../base/fault.ts";
-import { LABELS } from "../../policy/kubernetes/labels.ts";
+import { selectorOf } from "../../policy/kubernetes/labels.ts";
 import { kinds, type ObjectKind } from "../../wire/kubernetes.ts";
 import type { Unsaved } from "../runtime.ts";
 import type { Removal } from "./api/cluster-api.ts";
@@ -64,7 +64,7 @@ export async function endWorkloads(
 ): Promise<void> {
   const { api, installation, pods, clock } = cluster;
   const namespace = namespaceName(cluster, id);
-  const where = { namespace, labelSelector: `${LABELS.installation}=${installation}` };
+  const where = { namespace, labelSelector: selectorOf(installation) };
   for (const { of, patch } of REST) {
     const workloads = await api.list(of, where, signal);
     await Promise.all(workloads.map(({ metadata: { name } }) => api.merge({ of, namespace, name }, patch, signal)));

@@ -16,6 +16,8 @@ export interface ServerVersion {
   readonly minor: number;
   /** `v1.20.2`. */
   readonly text: string;
+  /** When it said so, by its own clock, epoch ms; absent where it does not say. */
+  readonly saidAt?: number;
 }
 
 /** Which objects of a kind. */

@@ -34,6 +34,8 @@ export interface HttpAnswer {
   readonly status: number;
   /** Of `Retry-After`, where it is a number. */
   readonly retryAfterMs?: number;
+  /** When it was sent by the server's own clock, epoch ms: its header `Date`, to the second. */
+  readonly sentAt?: number;
   readonly text: string;
 }
 
@@ -157,10 +159,12 @@ async function readWhole(response: IncomingMessage, maxBytes: number): Promise<H
     chunks.push(chunk);
   }
   const seconds = Number(response.headers["retry-after"] ?? Number.NaN);
+  const sentAt = Date.parse(response.headers.date ?? "");
   return {
     status: response.statusCode ?? 0,
     text: Buffer.concat(chunks).toString("utf8"),
     ...(Number.isFinite(seconds) && seconds >= 0 && { retryAfterMs: seconds * 1_000 }),
+    ...(Number.isFinite(sentAt) && { sentAt }),
   };
 }
 

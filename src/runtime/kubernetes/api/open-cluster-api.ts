@@ -170,10 +170,13 @@ async function readServerVersion(
   signal: AbortSignal,
 ): Promise<ServerVersion> {
   const asked = { verb: "get", resource: "version" };
-  const { body } = await requests.send({ ...asked, method: "GET", path: "/version", isRepeatable: true }, signal);
+  const { body, sentAt } = await requests.send(
+    { ...asked, method: "GET", path: "/version", isRepeatable: true },
+    signal,
+  );
   const version = isRecord(body) ? readVersionInfo(body) : undefined;
   if (version === undefined) throw unreachedFault(connection.name, asked, "the answer is no version of Kubernetes");
-  return version;
+  return sentAt === undefined ? version : { ...version, saidAt: sentAt };
 }
 
 async function openExecOn(connection: Connection, request: ExecRequest, signal: AbortSignal): Promise<Exec> {

@@ -26,6 +26,8 @@ export interface Answer {
   readonly status: number;
   /** Parsed JSON; `undefined` where an expected refusal was none. */
   readonly body: unknown;
+  /** By the server's own clock, epoch ms. */
+  readonly sentAt?: number;
 }
 
 export interface Requests {
@@ -130,7 +132,7 @@ function conclude(cluster: string, ask: Ask, got: HttpAnswer | NoAnswer): Answer
   if (!isGood) throw faultOf(cluster, ask, readStatus(got.status, body, got.text));
   // What is not there at all is told by a page that is no JSON.
   if (body === undefined && got.status < 300) throw unreachedFault(cluster, ask, "the answer is not whole JSON");
-  return { status: got.status, body };
+  return { status: got.status, body, ...(got.sentAt === undefined ? {} : { sentAt: got.sentAt }) };
 }
 
 function whyOf(got: HttpAnswer | NoAnswer): string {

@@ -1,0 +1,184 @@
+import { beforeEach, expect, test, vi } from "vitest";
+import { type ClusterWorld, makeClusterWorld } from "../../test/fakes/cluster-world.ts";
+import { hang, never } from "../../test/fakes/controller-world.ts";
+import type { RuntimeMethod } from "../../test/fakes/fake-runtime.ts";
+import { makeClock } from "../base/clock.ts";
+import type { Environments } from "./environments.ts";
+
+let world: ClusterWorld;
+beforeEach(async () => {
+  world = await makeClusterWorld();
+  return () => world[Symbol.asyncDispose]();
+});
+
+const main = { person: "ada", login: "hello-main" };
+const silent = (): void => undefined;
+
+const enter = (service: Environments) =>
+  service.enter({ who: { person: "ada", key: "" }, login: "hello-main" }, silent, never);
+const migrate = (service: Environments, to = "west") => service.migrate(main, { to, by: "ada", report: silent }, never);
+
+/** Enters, and leaves something behind that nobody has pushed. @returns the id */
+async function work(service: Environments): Promise<string> {
+  world.runtimes.east.sources.set(
+    ".devcontainer.json",
+    JSON.stringify({ customizations: { slipway: { run: "serve" } } }),
+  );
+  const { id } = await enter(service);
+  world.runtimes.east.environments.get(id)!.work = "not pushed";
+  return id;
+}
+
+/** Where there is anything of it, with its person's work and its service. */
+function placesOf(id: string) {
+  return Object.entries(world.runtimes).flatMap(([name, { environments }]) => {
+    const { work: kept, start, power } = environments.get(id) ?? {};
+    return power === undefined ? [] : [{ name, work: kept, run: start?.run, power }];
+  });
+}
+
+async function mustBeWhole(id: string, name: string): Promise<void> {
+  await vi.waitFor(() => expect(placesOf(id)).toEqual([{ name, work: "not pushed", run: "serve", power: "running" }]));
+  await vi.waitFor(async () => {
+    const record = await world.world.store.environments.find(id);
+    expect(record).toMatchObject({ cluster: name, power: "running", operation: undefined });
+    expect(record?.inventory.filter(({ cluster = name }) => cluster !== name)).toEqual([]);
+  });
+}
+
+test("migrate() moves an environment with its files, cuts its sessions with a sentence and leaves nothing behind", async () => {
+  const service = world.serve();
+  const id = await work(service);
+  const told: string[] = [];
+  service.onGone(id, (reason) => told.push(reason));
+  expect(await migrate(service)).toBeGreaterThanOrEqual(0);
+  expect(told).toEqual(["hello-main is moved to the cluster west by ada; log in again in a moment"]);
+  await mustBeWhole(id, "west");
+  expect((await enter(service)).id).toBe(id);
+  expect(await service.list("ada")).toMatchObject([{ cluster: "west" }]);
+});
+
+test("migrate() runs what belongs to a start again, and nothing else", async () => {
+  world.runtimes.east.sources.set(
+    ".devcontainer.json",
+    JSON.stringify({ onCreateCommand: "once", postStartCommand: "each time" }),
+  );
+  const service = world.serve();
+  await enter(service);
+  await migrate(service);
+  const linesOf = (name: "east" | "west") => world.runtimes[name].commands.map(({ command }) => command);
+  expect(linesOf("east")).toEqual([{ shell: "once" }, { shell: "each time" }]);
+  expect(linesOf("west")).toEqual([{ shell: "each time" }]);
+});
+
+test("migrate() wakes what sleeps, since its files are read through what runs", async () => {
+  const service = world.serve();
+  const id = await work(service);
+  await service.sleep(main, { by: "ada" });
+  await migrate(service);
+  await mustBeWhole(id, "west");
+});
+
+test("people come and go while the other place is made ready", async () => {
+  const service = world.serve();
+  const id = await work(service);
+  const reached = Promise.withResolvers<undefined>();
+  const go = Promise.withResolvers<undefined>();
+  world.runtimes.west.before("start", async () => {
+    reached.resolve(undefined);
+    await go.promise;
+  });
+  const moving = migrate(service);
+  await reached.promise;
+  expect((await enter(service)).id).toBe(id);
+  await expect(migrate(service)).rejects.toMatchObject({
+    told: expect.stringContaining("try again in a minute") as string,
+  });
+  go.resolve(undefined);
+  await moving;
+  await mustBeWhole(id, "west");
+});
+
+test.each(["create", "start", "unpack"] as const)("a move whose %s fails has not happened", async (method) => {
+  const service = world.serve();
+  const id = await work(service);
+  world.runtimes.west.before(method, () => Promise.reject(new Error("the cluster is full")));
+  await expect(migrate(service)).rejects.toThrow("the cluster is full");
+  world.runtimes.west.heal();
+  await mustBeWhole(id, "east");
+  expect((await enter(service)).id).toBe(id);
+});
+
+test("an environment that is removed while it is moved is removed from both", async () => {
+  const service = world.serve();
+  const id = await work(service);
+  const reached = Promise.withResolvers<undefined>();
+  const go = Promise.withResolvers<undefined>();
+  world.runtimes.west.before("start", async () => {
+    reached.resolve(undefined);
+    await go.promise;
+  });
+  const moving = migrate(service);
+  moving.catch(silent);
+  await reached.promise;
+  const removing = service.remove(main, { force: true, by: "ada" });
+  go.resolve(undefined);
+  await removing;
+  await expect(moving).rejects.toThrow();
+  await vi.waitFor(() => expect(placesOf(id)).toEqual([]));
+  expect(await world.world.store.environments.find(id)).toBeUndefined();
+});
+
+const points: [RuntimeMethod, "east" | "west", "before" | "after"][] = (
+  [
+    ["create", "west"],
+    ["start", "west"],
+    ["pack", "east"],
+    ["unpack", "west"],
+    ["destroy", "east"],
+  ] as const
+).flatMap(([method, name]) => [
+  [method, name, "before"],
+  [method, name, "after"],
+]);
+
+test.each(points)(
+  "after a kill at %s on %s, %s its effect, there is one place with all work",
+  async (method, name, when) => {
+    const killed = world.serve();
+    const id = await work(killed);
+    const reached = Promise.withResolvers<undefined>();
+    world.runtimes[name][when](method, () => {
+      reached.resolve(undefined);
+      return hang();
+    });
+    void migrate(killed).catch(silent);
+    await reached.promise;
+    world.runtimes[name].heal();
+    await mustConverge(id);
+  },
+);
+
+const writes = Array.from({ length: 9 }, (_, index) => index + 1).flatMap((write) => [
+  [write, "before"] as const,
+  [write, "after"] as const,
+]);
+
+test.each(writes)(
+  "after a kill at write %i to the store, %s it, there is one place with all work",
+  async (write, when) => {
+    const id = await work(world.serve());
+    const killed = world.serve({ store: world.world.storeKilledAt(write, when) });
+    await killed.adopt().catch(silent);
+    await Promise.race([migrate(killed).catch(silent), makeClock().sleep(100)]);
+    await mustConverge(id);
+  },
+);
+
+async function mustConverge(id: string): Promise<void> {
+  const next = world.serve();
+  await next.adopt();
+  expect((await enter(next)).id).toBe(id);
+  const { cluster } = (await world.world.store.environments.find(id))!;
+  await mustBeWhole(id, cluster);
+}
