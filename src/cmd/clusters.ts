@@ -55,9 +55,9 @@ export interface OpenClusters extends AsyncDisposable {
   readonly clusters: Clusters;
   readonly pools: Pools;
   /** Has what members of its pools are made from read again. @param repository id of one whose branches changed */
-  onPushed(repository: string): Promise<void>;
+  readonly onPushed: (repository: string) => Promise<void>;
   /** Requests sent since the service began, of each cluster, by `verb resource`. */
-  requestCounts(): ReadonlyMap<string, ReadonlyMap<string, number>>;
+  readonly requestCounts: () => ReadonlyMap<string, ReadonlyMap<string, number>>;
 }
 
 interface OpenCluster {
@@ -75,7 +75,7 @@ interface OpenCluster {
  */
 export async function openClusters(options: ClustersOptions, limits: Limits): Promise<OpenClusters> {
   await using opened = new AsyncDisposableStack();
-  const { settings, store, directory, mirrors, clock, log } = options;
+  const { settings, store, mirrors, clock, log } = options;
   const stop = new AbortController();
   const all = new Map<string, OpenCluster>();
   for (const cluster of settings.clusters) all.set(cluster.name, await openOne(options, cluster, opened, stop.signal));
@@ -84,32 +84,19 @@ export async function openClusters(options: ClustersOptions, limits: Limits): Pr
     (await store.environments.find(id))?.cluster ?? (await store.pools.find(id))?.cluster;
   const runtimes = new Map([...all].map(([name, { runtime }]) => [name, runtime]));
   const runtime = makePlaces(runtimes, placeOf, { clock, log });
-  const reader: BranchReader = {
-    settings: settings.clusters,
-    readFile: (mirrorPath, branch, path) => readMirrorFile(mirrorPath, `refs/heads/${branch}`, path),
-    identifyManifests: (mirrorPath, branch, paths) =>
-      identifyManifests({ mirrorPath, revision: `refs/heads/${branch}` }, paths, stop.signal),
-  };
-  const described = {
-    ...{ mirrors, reader, limits },
-    repositoryNamed: (name: string) => directory.repositoryNamed(name),
-    requestsOf: (definition: Definition, cluster: string | undefined) =>
-      requestsOf(settings.clusters, definition, cluster),
-  };
+  const reader = makeReader(settings.clusters, stop.signal);
+  const members = membersOf(options, reader, limits);
   const pools = makePools({
     ...{ settings: settings.pools, store, runtime, clock, log },
-    describe: (pool, signal) => describeMember(described, pool, signal),
+    describe: (pool, signal) => describeMember(members, pool, signal),
     place: async (pool, needs) => placeMember(await list(), pool, needs),
     verify: async (id, signal) => {
       await all.get((await placeOf(id)) ?? "")?.runtime.verify(id, signal);
     },
     isBusy: () => options.isBusy(),
   });
-  /** What the settings of a pool call a repository: by its name, or by its owner and name. */
-  const pooledAs = (id: string): string | undefined =>
-    settings.pools.map(({ repository }) => repository).find((name) => directory.repositoryNamed(name)?.id === id);
   const claim: Clusters["pools"]["claim"] = ({ repository, ...wanted }, signal) =>
-    pools.claim({ ...wanted, repository: pooledAs(repository) ?? repository }, signal);
+    pools.claim({ ...wanted, repository: pooledAs(options, repository) ?? repository }, signal);
   const keeping = pools.keep(stop.signal);
   opened.defer(() => keeping);
   opened.defer(() => {
@@ -120,7 +107,7 @@ export async function openClusters(options: ClustersOptions, limits: Limits): Pr
     runtime,
     pools,
     onPushed: async (id) => {
-      const name = pooledAs(id);
+      const name = pooledAs(options, id);
       if (name === undefined) return;
       await mirrors.refresh(id, 0, stop.signal);
       pools.look(name);
@@ -135,6 +122,30 @@ export async function openClusters(options: ClustersOptions, limits: Limits): Pr
     requestCounts: () => new Map([...all].map(([name, { api }]) => [name, api.requestCounts()])),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+}
+
+function makeReader(settings: BranchReader["settings"], signal: AbortSignal): BranchReader {
+  return {
+    settings,
+    readFile: (mirrorPath, branch, path) => readMirrorFile(mirrorPath, `refs/heads/${branch}`, path),
+    identifyManifests: (mirrorPath, branch, paths) =>
+      identifyManifests({ mirrorPath, revision: `refs/heads/${branch}` }, paths, signal),
+  };
+}
+
+function membersOf({ mirrors, directory, settings }: ClustersOptions, reader: BranchReader, limits: Limits) {
+  return {
+    ...{ mirrors, reader, limits },
+    repositoryNamed: (name: string) => directory.repositoryNamed(name),
+    requestsOf: (definition: Definition, cluster: string | undefined) =>
+      requestsOf(settings.clusters, definition, cluster),
+  };
+}
+
+/** What the settings of a pool call a repository: by its name, or by its owner and name. `undefined`: it has no pool. */
+function pooledAs({ settings, directory }: ClustersOptions, id: string): string | undefined {
+  const names = settings.pools.map(({ repository }) => repository);
+  return names.find((name) => directory.repositoryNamed(name)?.id === id);
 }
 
 async function openOne(

@@ -102,8 +102,8 @@ test("people come and go while the other place is made ready", async () => {
 test.each(["create", "start", "unpack"] as const)("a move whose %s fails has not happened", async (method) => {
   const service = world.serve();
   const id = await work(service);
-  world.runtimes.west.before(method, () => Promise.reject(new Error("the cluster is full")));
-  await expect(migrate(service)).rejects.toThrow("the cluster is full");
+  world.runtimes.west.before(method, () => Promise.reject(new Error("Cannot do it: the cluster is full")));
+  await expect(migrate(service)).rejects.toThrow("Cannot do it");
   world.runtimes.west.heal();
   await mustBeWhole(id, "east");
   expect((await enter(service)).id).toBe(id);

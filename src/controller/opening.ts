@@ -81,8 +81,8 @@ async function clearSoon(context: Context, entry: Entry, cause: unknown): Promis
  * next try begins anew. Whatever had files keeps them and sleeps.
  */
 async function clearFailed({ store, runtime, log }: Context, id: string, cause: unknown): Promise<void> {
-  // Nothing for an operator: it is about what the person asked for, and they are told.
-  if (cause instanceof Fault && faults[cause.code].blame === "caller")
+  // Nothing for an operator: it is about what the person asked for, and they are told; or told once, of the whole cluster.
+  if (cause instanceof Fault && (faults[cause.code].blame === "caller" || cause.code === "cluster.unreached"))
     log.warn("environment.refused", { environment: id, code: cause.code, reason: cause.message });
   else log.error("environment.failed", cause, { environment: id });
   try {
@@ -98,6 +98,9 @@ async function clearFailed({ store, runtime, log }: Context, id: string, cause: 
     await runtime.destroy(id);
     await store.remove(id, fence);
   } catch (error) {
-    log.error("environment.not-cleared", error, { environment: id }); // the watch does it later
+    // The watch does it later.
+    if (error instanceof Fault && error.code === "cluster.unreached")
+      log.warn("environment.not-cleared", { environment: id, err: error });
+    else log.error("environment.not-cleared", error, { environment: id });
   }
 }
