@@ -9,13 +9,23 @@
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { LABELS } from "../../src/policy/kubernetes/labels.ts";
+import type { ResolvedAccess } from "../../src/runtime/kubernetes/api/access.ts";
+import type { ClusterApi } from "../../src/runtime/kubernetes/api/cluster-api.ts";
 import { kinds } from "../../src/wire/kubernetes.ts";
 import { openTestService, type TestService } from "../../test/harness/service.ts";
 import { clusterSettings } from "../../test/kubernetes/open-cluster-service.ts";
 import { inParallel } from "./in-parallel.ts";
-import type { ClusterAccess } from "./open-cluster-bench.ts";
 import { FILE_COUNT } from "./open-bench.ts";
 import { untilSo } from "./until-so.ts";
+
+/** A cluster and how it is reached. */
+export interface ClusterAccess {
+  readonly kubeconfig: string;
+  readonly access: ResolvedAccess;
+  readonly api: ClusterApi;
+  /** Whether it is there for the benchmark alone and goes with it. */
+  readonly isOwn: boolean;
+}
 
 export interface ClusterServiceFacts {
   /** Of repository `many`, beside `main`. */

@@ -23,7 +23,7 @@ import { kinds, type KubernetesObject } from "../../src/wire/kubernetes.ts";
 import { checkSettings } from "../../src/wire/settings.ts";
 import type { ClusterService } from "./cluster-service.ts";
 import { inParallel } from "./in-parallel.ts";
-import type { ClusterAccess } from "./open-cluster-bench.ts";
+import type { ClusterAccess } from "./cluster-service.ts";
 
 /** Makes so many for a service that is stopped. Taken away with it. */
 export async function makeUpEnvironments(

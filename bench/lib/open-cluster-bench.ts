@@ -9,24 +9,14 @@ import { makeLog } from "../../src/base/log.ts";
 import type { ClusterApi } from "../../src/runtime/kubernetes/api/cluster-api.ts";
 import { readKubeconfig } from "../../src/runtime/kubernetes/api/kubeconfig.ts";
 import { openClusterApi } from "../../src/runtime/kubernetes/api/open-cluster-api.ts";
-import type { ResolvedAccess } from "../../src/runtime/kubernetes/api/access.ts";
 import { kinds } from "../../src/wire/kubernetes.ts";
 import { endAnyCluster, openAnyCluster } from "../../test/cluster/any-cluster.ts";
 import { ensureImages } from "../../test/cluster/ensure-images.ts";
 import { type Client, HOST } from "../../test/harness/client.ts";
 import { mustRun, plainEnv, run } from "../../test/harness/program.ts";
 import type { TestService } from "../../test/harness/service.ts";
-import { type ClusterService, openClusterService } from "./cluster-service.ts";
+import { type ClusterAccess, type ClusterService, openClusterService } from "./cluster-service.ts";
 import { untilSo } from "./until-so.ts";
-
-/** A cluster and how it is reached. */
-export interface ClusterAccess {
-  readonly kubeconfig: string;
-  readonly access: ResolvedAccess;
-  readonly api: ClusterApi;
-  /** Whether it is there for the benchmark alone and goes with it. */
-  readonly isOwn: boolean;
-}
 
 export interface ClusterBench extends ClusterAccess {
   /** Whether to be done soon rather than exact. */

@@ -106,6 +106,8 @@ async function handle(
       return handlers[path](check(controlRequests[path].asked, asked), signal);
     case "/pools/explain":
       return handlers[path](check(controlRequests[path].asked, asked), signal);
+    case "/garbage/sweep":
+      return handlers[path](check(controlRequests[path].asked, asked), signal);
     case "/authorized-keys":
       return handlers[path](check(controlRequests[path].asked, asked), signal);
   }

@@ -10,7 +10,6 @@
  */
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import type { ObjectFacts } from "./facts.ts";
-import { LABELS, labelValue } from "./labels.ts";
 import { makeObject } from "./make-object.ts";
 
 /** https://www.iana.org/assignments/iana-ipv4-special-registry/ as far as it may lead somewhere, and multicast. */
