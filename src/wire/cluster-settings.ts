@@ -39,8 +39,10 @@ export interface ClusterSettings {
     /** For definitions that name none. */
     readonly base: string;
     readonly pullPolicy: "Always" | "IfNotPresent" | "Never";
-    /** Names of secrets in the namespace of Slipway to copy; for private registries. */
+    /** Names of secrets for private registries, to be copied to each environment. */
     readonly pullSecrets: readonly string[];
+    /** Namespace that they are in. */
+    readonly pullSecretsFrom: string;
   };
   readonly workspace: {
     readonly sizeBytes: number;

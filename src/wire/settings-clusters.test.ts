@@ -32,6 +32,7 @@ const BARE = {
     base: "debian:bookworm-slim",
     pullPolicy: "IfNotPresent",
     pullSecrets: [],
+    pullSecretsFrom: "slipway",
   },
   workspace: { sizeBytes: 10_737_418_240, isEphemeral: false },
   podSecurity: "restricted",
@@ -67,6 +68,7 @@ clusters:
       base: "debian@sha256:${"ab".repeat(32)}"
       pullPolicy: Never
       pullSecrets: [registry.example]
+      pullSecretsFrom: registries
     workspace: { size: 1GiB, storageClass: fast, ephemeral: false }
     podSecurity: baseline
     runAsUser: 0
@@ -89,6 +91,7 @@ clusters:
         base: `debian@sha256:${"ab".repeat(32)}`,
         pullPolicy: "Never",
         pullSecrets: ["registry.example"],
+        pullSecretsFrom: "registries",
       },
       workspace: { sizeBytes: 1_073_741_824, storageClass: "fast", isEphemeral: false },
       podSecurity: "baseline",

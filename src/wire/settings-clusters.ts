@@ -14,6 +14,9 @@ import { line, some } from "./settings-words.ts";
 /** Images that are used when the settings name none. The toolbox is built by `images/toolbox`; any image will do as the base. */
 const DEFAULT_IMAGES = { toolbox: "slipway/toolbox:0.1.0", base: "debian:bookworm-slim" } as const;
 
+/** Where `slip install kubernetes` puts the service. */
+const DEFAULT_NAMESPACE = "slipway";
+
 /** What a name of an object may be: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ */
 const objectName = z
   .string()
@@ -96,6 +99,7 @@ export const cluster = z.strictObject({
       base: image.default(DEFAULT_IMAGES.base),
       pullPolicy: z.enum(["Always", "IfNotPresent", "Never"]).default("IfNotPresent"),
       pullSecrets: z.array(objectName).default([]),
+      pullSecretsFrom: objectName.default(DEFAULT_NAMESPACE),
     })
     .prefault({}),
   workspace: z

@@ -19,7 +19,10 @@ export function clusterSettings(changes: Partial<ClusterSettings> = {}): Cluster
     capacity: 10,
     namespacePrefix: "slipway-",
     people: "*",
-    images: { toolbox: "toolbox:1", base: "base:1", pullPolicy: "IfNotPresent", pullSecrets: [] },
+    images: {
+      ...{ toolbox: "toolbox:1", base: "base:1", pullPolicy: "IfNotPresent" },
+      ...{ pullSecrets: [], pullSecretsFrom: "slipway" },
+    },
     workspace: { sizeBytes: 10 * GIB, isEphemeral: false },
     podSecurity: "restricted",
     runAsUser: 1_000,

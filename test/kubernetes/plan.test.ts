@@ -17,7 +17,13 @@ import { clusterSettings, objectFacts, targetFacts, workload } from "../fakes/ob
 import { openApi } from "./use-cluster.ts";
 
 const IMAGE = "slipway/sample:test";
-const images = { toolbox: "slipway/toolbox:test", base: IMAGE, pullPolicy: "Never", pullSecrets: [] } as const;
+const images = {
+  toolbox: "slipway/toolbox:test",
+  base: IMAGE,
+  pullPolicy: "Never",
+  pullSecrets: [],
+  pullSecretsFrom: "slipway",
+} as const;
 const small = { cpuCount: 1, memoryBytes: 2 ** 30, requestShare: 0.02 };
 const tiers = { lightweight: small, full: small, compliance: small };
 

@@ -19,6 +19,7 @@ import { type Cluster, execIn, findEnvironment, isEnding, mustFind, namespaceNam
 import { applyNamespace, keepOf, untilWritten } from "./keeping.ts";
 import type { Kept } from "./kept.ts";
 import { renderManifests } from "./manifests/render-manifests.ts";
+import { copyPullSecrets } from "./pull-secrets.ts";
 import { setUpPod } from "./set-up.ts";
 import { revisionOf } from "./sources.ts";
 import { clearEndedPods, untilPod } from "./until-pod.ts";
@@ -88,7 +89,8 @@ export async function startEnvironment(cluster: Cluster, options: StartOptions, 
   };
   const now: Kept = { spec, entrance, ...(kept.isCheckedOut === true ? { isCheckedOut: true } : {}) };
   await applyNamespace(cluster, plan.namespace, now, signal);
-  await applyAll(cluster, plan.base, signal);
+  const pullSecrets = await copyPullSecrets(cluster, factsOf(cluster, spec, start), signal);
+  await applyAll(cluster, [...plan.base, ...pullSecrets], signal);
   await clearEndedPods(cluster, plan, signal);
   await applyAll(cluster, plan.workloads, signal);
   report("applying its objects", cluster.clock.elapsed() - begun);
