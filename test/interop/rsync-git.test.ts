@@ -15,7 +15,7 @@ const LOGIN = "hello-main@slipway";
 
 async function rsync(...words: readonly string[]): Promise<Ended> {
   const { run, configFile } = service().as("ada");
-  return run(["rsync", "-e", `ssh -F ${configFile}`, ...words]);
+  return run(["rsync", "-e", `ssh -F ${configFile}`, ...words], { timeoutMs: 60_000 });
 }
 
 /** A tree of many small files and a large one. */
