@@ -41,10 +41,10 @@ export interface PoolPlan {
 }
 
 /** So many failures in a row are no accident (guess). */
-export const FAILURES_MAX = 3;
+const FAILURES_MAX = 3;
 
 /** What kept a pool from being filled may be mended by somebody who does not know of the pool (guess). */
-export const PAUSE_MS = 10 * 60_000;
+const PAUSE_MS = 10 * 60_000;
 
 /** Says until when a pool is paused, in epoch ms; `undefined` when it is not. Another version begins anew. */
 export function pausedUntil(

@@ -50,9 +50,6 @@ export const RUN_COMMAND = `${INSIDE}/bin/run`;
 export const PUT = `${INSIDE}/bin/put`;
 export const FEED = `${INSIDE}/bin/feed`;
 
-/** What sshd takes for the user's shell: goes to the workspace folder and becomes the image's, or the toolbox's own. */
-export const SHELL = `${INSIDE}/shell`;
-
 /** Runs command lines in an image that has no `/bin/sh`. */
 export const TOOLS_SH = `${INSIDE}/bin/sh`;
 

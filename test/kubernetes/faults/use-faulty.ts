@@ -66,7 +66,7 @@ export function makeFaulty(service: TestService, prefix: string, kubeconfig = ku
   };
 }
 
-export function runKubectl(kubeconfig: string, words: readonly string[]): Promise<string> {
+function runKubectl(kubeconfig: string, words: readonly string[]): Promise<string> {
   return mustRun(["kubectl", `--kubeconfig=${kubeconfig}`, ...words], { timeoutMs: SLOW_MS });
 }
 
