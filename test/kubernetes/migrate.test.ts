@@ -82,6 +82,12 @@ function startMove(to: Name): Running {
   return ada.startSsh(["slip@slipway", "migrate", "hello-main", "--to", to], { timeoutMs: SLOW_MS });
 }
 
+async function moveTo(to: Name): Promise<string> {
+  const { exitCode, stdout, stderr } = await startMove(to).ended;
+  expect(exitCode, stderr).toBe(0);
+  return stdout;
+}
+
 /** A session that lasts until it is cut. */
 async function openSession(): Promise<Running> {
   const session = ada.startSsh(["hello-main@slipway", "echo in; sleep 1000000"], { timeoutMs: SLOW_MS });
@@ -92,8 +98,7 @@ async function openSession(): Promise<Running> {
 test("migrate takes an environment to another cluster with all that nobody has pushed", async ({ annotate }) => {
   expect((await row()).cluster).toBe("one");
   const session = await openSession();
-  const { exitCode, stdout, stderr } = await startMove("two").ended;
-  expect(exitCode, stderr).toBe(0);
+  const stdout = await moveTo("two");
   const [, downMs] = /^hello-main is on two now; it was down for ([0-9]+) ms$/m.exec(stdout) ?? [];
   expect(Number(downMs)).toBeGreaterThan(0);
   await annotate(`${LARGE_MB} MB: down for ${downMs ?? "?"} ms`);
@@ -106,8 +111,7 @@ test("migrate takes an environment to another cluster with all that nobody has p
 test("migrate back takes what was done since", async () => {
   await ada.ssh(["hello-main@slipway", "echo more >>~/notes"], { timeoutMs: SLOW_MS });
   expected = expected.replace("mine\n", "mine\nmore\n");
-  const { exitCode, stderr } = await startMove("one").ended;
-  expect(exitCode, stderr).toBe(0);
+  await moveTo("one");
   await mustHaveAll();
   await untilOnly("one");
 });
@@ -139,7 +143,7 @@ test.each(moments)("a service that is killed while %s has one place of it after,
 });
 
 test("a move to a cluster that goes away meanwhile has not happened", async () => {
-  if ((await row()).cluster === "two") expect((await startMove("one").ended).exitCode).toBe(0);
+  if ((await row()).cluster === "two") await moveTo("one");
   await untilOnly("one");
   const id = await idOf();
   const move = startMove("two");
