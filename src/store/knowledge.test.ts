@@ -134,18 +134,12 @@ describeStores((given) => {
       expect(await rolesOfShop()).toEqual([fact("1", "write", 2_000, "GET /list")]);
     });
 
-    test("saveRoles() writes 5,000 in well under a second, and the same again sooner", async () => {
+    test("saveRoles() writes 5,000, and the same again with a later time", async () => {
       const roles = Array.from({ length: 5_000 }, (_, index) => ({ accountId: `${index}`, role: "write" as const }));
-      const begunAt = performance.now();
       await knowledge.saveRoles(shop, { verifiedAt: 1_000, source: "GET /list", roles });
-      const firstMs = performance.now() - begunAt;
       await knowledge.saveRoles(shop, { verifiedAt: 2_000, source: "GET /list", roles });
-      const againMs = performance.now() - begunAt - firstMs;
       expect(await knowledge.findRoles(shop)).toHaveLength(5_000);
       expect((await knowledge.findRoles(shop)).every(({ verifiedAt }) => verifiedAt === 2_000)).toBe(true);
-      // Measured: 35 to 60 ms of processor time, the same again 12 to 30. The bounds leave room for a busy machine.
-      expect(firstMs).toBeLessThan(2_000);
-      expect(againMs).toBeLessThan(firstMs);
     });
 
     test("roles() yields each repository with a role once, with all of its roles", async () => {

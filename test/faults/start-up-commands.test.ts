@@ -82,8 +82,12 @@ test.concurrent(
       /^\$ echo oops >&2; test -e ~\/mended \|\| exit 3\noops\nslipway: the command ended with code 3\nslipway: onCreateCommand failed with exit code 3 \(\d+ ms\)\n$/,
     );
     await killFirstProcess(service().as("ada"), "failing-main");
-    const mended = await run("failing", "cat ~/post-create");
-    expect([mended.exitCode, mended.stdout]).toEqual([0, "ran\n"]);
+    // By default people are let in before postCreateCommand has ended.
+    const mended = await until("postCreateCommand to have run", async () => {
+      const { exitCode, stdout } = await run("failing", "cat ~/post-create");
+      return exitCode === 0 && stdout;
+    });
+    expect(mended).toBe("ran\n");
     expect((await run("failing", "true")).stderr).toBe("");
   },
 );
