@@ -63,7 +63,6 @@ async function main(): Promise<number> {
       clock,
       print: run.print,
       folder: run.demo.folder,
-      writeFile: writeFileSync,
     });
     if (run.isOnce || !isWell) return isWell ? 0 : 1;
     const identity = run.demo.hasOwnKey ? "" : ` -i ${run.demo.identityFile}`;

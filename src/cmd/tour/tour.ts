@@ -7,15 +7,15 @@
  */
 import { createServer } from "node:net";
 import type { Clock } from "../../base/clock.ts";
-import { openForward, runSftp, runSsh, type ClientOptions, type ClientResult } from "./ssh-client.ts";
+import { check, makePageEdit, quote, type PageEdit } from "./page-edit.ts";
+import { openForward, runSsh, type ClientOptions } from "./ssh-client.ts";
 
 export interface TourOptions {
   readonly client: ClientOptions;
   readonly clock: Clock;
   readonly print: (line: string) => void;
-  /** A folder for the file that is edited. */
+  /** A folder for copies of the file that is edited. */
   readonly folder: string;
-  readonly writeFile: (path: string, text: string) => void;
 }
 
 interface Step {
@@ -25,26 +25,33 @@ interface Step {
 }
 
 const PORT = 3_000;
+const PAGE = "public/index.html";
 
-/** Runs the tour. @returns whether every step worked */
+/** Runs the tour, up to the first step that fails; the page that it edits is as before then. @returns whether all worked */
 export async function runTour(options: TourOptions): Promise<boolean> {
   const begunAt = options.clock.elapsed();
-  for (const step of stepsOf(options)) {
-    const at = options.clock.elapsed();
-    try {
-      const seen = await step.run();
-      const ms = Math.round(options.clock.elapsed() - at);
-      options.print(`  ok    ${`${ms}`.padStart(5)} ms  ${step.title}${seen === "" ? "" : `: ${seen}`}`);
-    } catch (error) {
-      options.print(`  FAIL            ${step.title}: ${error instanceof Error ? error.message : String(error)}`);
-      return false;
-    }
-  }
-  options.print(`  all of it in ${Math.round(options.clock.elapsed() - begunAt)} ms`);
-  return true;
+  const page = makePageEdit(options.client, PAGE, options.folder);
+  let isWell = true;
+  for (const step of stepsOf(options, page)) isWell &&= await take(step, options);
+  if (page.isMade) isWell = (await take(takeBack(page), options)) && isWell;
+  if (isWell) options.print(`  all of it in ${Math.round(options.clock.elapsed() - begunAt)} ms`);
+  return isWell;
 }
 
-function stepsOf(options: TourOptions): Step[] {
+async function take({ title, run }: Step, { clock, print }: TourOptions): Promise<boolean> {
+  const at = clock.elapsed();
+  try {
+    const seen = await run();
+    const ms = Math.round(clock.elapsed() - at);
+    print(`  ok    ${`${ms}`.padStart(5)} ms  ${title}${seen === "" ? "" : `: ${seen}`}`);
+    return true;
+  } catch (error) {
+    print(`  FAIL            ${title}: ${error instanceof Error ? error.message : String(error)}`);
+    return false;
+  }
+}
+
+function stepsOf(options: TourOptions, page: PageEdit): Step[] {
   const { client } = options;
   const mark = `Edited by SFTP at ${new Date(options.clock.now()).toISOString()}`;
   return [
@@ -64,7 +71,13 @@ function stepsOf(options: TourOptions): Step[] {
         return stdout.trim();
       },
     },
-    { title: "edit a file by SFTP", run: () => edit(options, mark) },
+    {
+      title: "edit a file by SFTP",
+      run: async () => {
+        await page.add(mark);
+        return PAGE;
+      },
+    },
     {
       title: "the service inside serves the edit",
       run: async () => {
@@ -78,14 +91,14 @@ function stepsOf(options: TourOptions): Step[] {
   ];
 }
 
-async function edit(options: TourOptions, mark: string): Promise<string> {
-  const path = `${options.folder}/index.html`;
-  options.writeFile(
-    path,
-    `<!doctype html>\n<title>hello</title>\n<h1>{greeting} from an environment of your own</h1>\n<p>${mark}</p>\n`,
-  );
-  check(await runSftp(options.client, `put ${quote(path)} public/index.html\n`));
-  return "public/index.html";
+function takeBack(page: PageEdit): Step {
+  return {
+    title: "take the edit back",
+    run: async () => {
+      await page.takeBack();
+      return `${PAGE} is as it was`;
+    },
+  };
 }
 
 async function throughForward(options: TourOptions, mark: string): Promise<string> {
@@ -101,13 +114,8 @@ async function throughForward(options: TourOptions, mark: string): Promise<strin
   }
 }
 
-function check(result: ClientResult): ClientResult {
-  if (result.exitCode === 0) return result;
-  throw new Error(`Exit code ${result.exitCode}: ${result.stderr.trim()}`);
-}
-
 function mustShow(page: string, mark: string): string {
-  if (!page.includes(mark)) throw new Error(`The page is without the edit: ${JSON.stringify(page.slice(0, 200))}`);
+  if (!page.includes(mark)) throw new Error(`The page is without the edit: ${JSON.stringify(page.slice(-300))}`);
   return `"${mark}"`;
 }
 
@@ -132,8 +140,4 @@ async function freePort(): Promise<number> {
   if (address === null || typeof address === "string")
     throw new Error("Cannot tell the port: a TCP server has no address");
   return address.port;
-}
-
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }
