@@ -7,19 +7,10 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { homedir, userInfo } from "node:os";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { userInfo } from "node:os";
 import { join } from "node:path";
+import { ownKeys } from "./own-keys.ts";
 import type { StateFolder } from "./state-folder.ts";
 
 export interface Demo {
@@ -39,19 +30,27 @@ export function prepareDemo(
   const folder = join(state.path, "demo");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const identityFile = join(folder, "id_ed25519");
-  if (!existsSync(identityFile)) {
-    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "slipway-demo", "-f", identityFile]);
-  }
+  makeKey(identityFile);
   makeRepository(join(folder, "hello.git"), join(examples, "hello"));
   const own = ownKeys(environment);
   const settingsFile = join(state.path, "slipway.yaml");
   if (!existsSync(settingsFile)) {
-    const keys = [readFileSync(`${identityFile}.pub`, "utf8").trim(), ...own];
-    writeFileSync(settingsFile, settingsText(keys));
+    const lines = own.map(({ type, blob, comment }) => `${type} ${blob} ${comment}`.trim());
+    const keys = [readFileSync(`${identityFile}.pub`, "utf8").trim(), ...lines];
+    const name = personName(() => userInfo().username);
+    writeFileSync(settingsFile, settingsText(name, keys));
   }
   const written = readFileSync(settingsFile, "utf8");
-  const hasOwnKey = own.some((line) => written.includes(line.split(" ")[1] ?? line));
+  const hasOwnKey = own.some(({ blob }) => written.includes(blob));
   return { folder, settingsFile, identityFile, hasOwnKey };
+}
+
+function makeKey(path: string): void {
+  if (!existsSync(path)) {
+    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "slipway-demo", "-f", path]);
+  } else if (!existsSync(`${path}.pub`)) {
+    writeFileSync(`${path}.pub`, execFileSync("ssh-keygen", ["-y", "-f", path]));
+  }
 }
 
 /** Commits the sample to a bare repository; whole or not at all. */
@@ -79,45 +78,41 @@ function makeRepository(path: string, example: string): void {
   rmSync(work, { recursive: true });
 }
 
-/** Public keys that the person's own `ssh` would offer: the agent's and those in `~/.ssh`. */
-function ownKeys(environment: Readonly<Record<string, string | undefined>>): string[] {
-  const folder = join(homedir(), ".ssh");
-  const files = existsSync(folder) ? readdirSync(folder).filter((name) => /^id_.*\.pub$/.test(name)) : [];
-  const lines = files.map((name) => readFileSync(join(folder, name), "utf8").trim());
-  const taken =
-    /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-ssh-ed25519@openssh\.com|sk-ecdsa-sha2-nistp256@openssh\.com) /;
-  return [...new Set([...lines, ...agentKeys(environment)])].filter((line) => taken.test(line));
-}
-
-function agentKeys(environment: Readonly<Record<string, string | undefined>>): string[] {
-  if (environment["SSH_AUTH_SOCK"] === undefined) return [];
+/**
+ * Makes a name that the settings take of the name of a user.
+ *
+ * @param userName may throw: a process can run as a number that the machine has no user for
+ */
+export function personName(userName: () => string): string {
+  let given = "";
   try {
-    return execFileSync("ssh-add", ["-L"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"], timeout: 5_000 })
-      .trim()
-      .split("\n");
+    given = userName();
   } catch {
-    return []; // no agent answers, or it has no keys
+    // they go by the name that is there for those without one
   }
+  const name = given
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]/g, "-")
+    .replace(/\.{2,}/g, ".")
+    .replace(/^[^a-z0-9]+/, "");
+  return name.slice(0, 64) || "you";
 }
 
-function settingsText(keys: readonly string[]): string {
-  const name =
-    userInfo()
-      .username.toLowerCase()
-      .replace(/[^a-z0-9._-]/g, "-")
-      .replace(/^[^a-z0-9]+/, "") || "you";
+/** Writes the settings of the first start. Names are quoted: YAML takes `1000` and `null` for no text. */
+export function settingsText(name: string, keys: readonly string[]): string {
+  const quoted = JSON.stringify(name);
   return [
     "# Written by the first start; yours to change. Every setting: docs/settings.md",
     "version: 1",
     "people:",
-    `  ${name}:`,
+    `  ${quoted}:`,
     "    admin: true",
     "    keys:",
     ...keys.map((key) => `      - ${JSON.stringify(key)}`),
     "repositories:",
     "  hello: { url: ./demo/hello.git }",
     "grants:",
-    `  - { people: [${name}], repositories: "*" }`,
+    `  - { people: [${quoted}], repositories: "*" }`,
     "",
   ].join("\n");
 }
