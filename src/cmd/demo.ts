@@ -16,6 +16,9 @@ import type { StateFolder } from "./state-folder.ts";
 export interface Demo {
   readonly folder: string;
   readonly settingsFile: string;
+  /** The sample as a bare repository. */
+  readonly repository: string;
+  /** A private key without a passphrase; its public key is beside it. */
   readonly identityFile: string;
   /** Whether the person has a key of their own that gets in. */
   readonly hasOwnKey: boolean;
@@ -31,7 +34,8 @@ export function prepareDemo(
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const identityFile = join(folder, "id_ed25519");
   makeKey(identityFile);
-  makeRepository(join(folder, "hello.git"), join(examples, "hello"));
+  const repository = join(folder, "hello.git");
+  makeRepository(repository, join(examples, "hello"));
   const own = ownKeys(environment);
   const settingsFile = join(state.path, "slipway.yaml");
   if (!existsSync(settingsFile)) {
@@ -42,7 +46,7 @@ export function prepareDemo(
   }
   const written = readFileSync(settingsFile, "utf8");
   const hasOwnKey = own.some(({ blob }) => written.includes(blob));
-  return { folder, settingsFile, identityFile, hasOwnKey };
+  return { folder, settingsFile, repository, identityFile, hasOwnKey };
 }
 
 function makeKey(path: string): void {

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
@@ -46,7 +48,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-async function once(): Promise<Ended> {
+async function startOnce(): Promise<Ended> {
   return run([...WORDS, "--once"], { env: { SLIPWAY_HOME: folder }, timeoutMs: 60_000 });
 }
 
@@ -82,11 +84,11 @@ async function inHello(command: string): Promise<string> {
 }
 
 test("npm start -- --once shows with the real ssh that everything works, and a second start finds it as it was", async () => {
-  const first = await once();
+  const first = await startOnce();
   expect(first).toMatchObject({ exitCode: 0, stderr: "" });
   expect(first.stdout.match(/^ {2}ok /gm)).toHaveLength(6);
   expect(first.stdout).toContain("dev on hello-main in /workspace/hello, at A page and the service that shows it");
-  const second = await once();
+  const second = await startOnce();
   expect(second).toMatchObject({ exitCode: 0, stderr: "" });
   expect(second.stdout).not.toContain("checking out");
 }, 120_000);
@@ -109,11 +111,62 @@ test("npm start leaves a page that somebody has edited and not committed as it w
   });
 }, 120_000);
 
+/** The service ended with the tour: nobody was served while the sample was broken. */
+test("npm start goes on serving when a step fails, and leaves the page as it was", async () => {
+  const read = async (): Promise<string> => inHello(`sha256sum ${PAGE}; git status --porcelain`);
+  let before = "";
+  await whileServing(async () => {
+    await inHello("sed -i 's/response.end(page.*/response.end();/' server.js");
+    await inHello("pkill -f [s]erver.js; sleep 0.5");
+    before = await read();
+  });
+  const ended = await whileServing(async (service) => {
+    expect(service.stdout()).toMatch(/FAIL +the service inside serves the edit: The page is without the edit/);
+    expect(service.stdout()).toMatch(/Not all of that worked[^]+Your turn[^]+ hello-main@localhost/);
+    expect(await read()).toBe(before);
+    await inHello("git checkout -q server.js; mv public elsewhere");
+  });
+  expect(ended).toMatchObject({ exitCode: 0, stderr: "" });
+  const failed = await startOnce();
+  expect(failed).toMatchObject({ exitCode: 1, stderr: "" });
+  expect(failed.stdout).toMatch(/FAIL +edit a file by SFTP: .*public\/index.html/);
+  await whileServing(async () => {
+    await inHello("mv elsewhere public; pkill -f [s]erver.js; sleep 0.5");
+    expect(await inHello("git status --porcelain")).toBe("");
+  });
+}, 180_000);
+
+/** The settings are the person's to change, and with others than the tour's nothing was served at all. */
+test("npm start names what the settings lack for the tour, and serves without it", async () => {
+  const settings = join(folder, "slipway.yaml");
+  const sound = readFileSync(settings, "utf8");
+  const lack = `Cannot show with the real ssh that it works: that needs the repository hello at ./demo/hello.git and a listener on localhost, which ${settings} does not give`;
+  try {
+    writeFileSync(
+      settings,
+      sound.replace("127.0.0.1", "127.0.0.2").replace("repositories: { hello:", "repositories: { mine:"),
+    );
+    const ended = await whileServing(async (service) => {
+      expect(service.stdout()).toContain(`${lack}\n`);
+      expect(service.stdout()).not.toContain("Your turn");
+      const socket = connect(port, "127.0.0.2");
+      expect(String(await once(socket, "data"))).toMatch(/^SSH-2.0-/);
+      socket.destroy();
+    });
+    expect(ended).toMatchObject({ exitCode: 0, stderr: "" });
+    const failed = await startOnce();
+    expect(failed).toMatchObject({ exitCode: 1, stderr: "" });
+    expect(failed.stdout).toContain(`${lack}\n`);
+  } finally {
+    writeFileSync(settings, sound);
+  }
+}, 120_000);
+
 test("npm start says in one line what the operator must change", async () => {
   const settings = join(folder, "slipway.yaml");
   const sound = readFileSync(settings, "utf8");
   writeFileSync(settings, sound.replace("version: 1", "version: 2\nbogus: 1"));
-  const broken = await once();
+  const broken = await startOnce();
   writeFileSync(settings, sound);
   expect(broken).toMatchObject({ exitCode: 78, stdout: "" });
   expect(broken.stderr).toContain("slipway.yaml:1: version:");
