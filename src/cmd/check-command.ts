@@ -9,7 +9,6 @@ import { makeClock } from "../base/clock.ts";
 import type { Invocation } from "../base/command-line.ts";
 import { Fault } from "../base/fault.ts";
 import { makeLog } from "../base/log.ts";
-import { openDirectory } from "../forge/directory.ts";
 import type { Finding } from "../forge/forge-client.ts";
 import { makeForgeClient } from "../forge/make-client.ts";
 import { neededPermissions } from "../policy/kubernetes/needed-permissions.ts";
@@ -45,9 +44,8 @@ export async function checkSettingsFile(
   call: Invocation,
   { env, print }: CheckSurroundings,
 ): Promise<void> {
-  const { settings, path } = readSettings(file);
+  const { settings, path } = await readSettings(file);
   const folder = dirname(path);
-  await openDirectory({ settings, folder });
   const isOnline = call.options["online"] === true;
   const forges = isOnline ? await inspectForges(settings, folder, env) : [];
   const clusters = isOnline ? await inspectClusters(settings, folder, env) : [];

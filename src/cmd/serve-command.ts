@@ -17,7 +17,7 @@ const DRAIN_MS = 10_000;
 /** Serves until a signal says to stop. @throws {Fault} with what the operator must change */
 export async function serve(file: string, state: StateFolder, call: Invocation): Promise<void> {
   const drainMs = readDrain(call.options["drain-ms"]);
-  const settings = readSettings(file);
+  const settings = await readSettings(file);
   makeStateFolder(state);
   const log = makeLog(readLevel(process.env["SLIPWAY_LOG"]));
   const stopped = untilStopped();

@@ -27,7 +27,7 @@ async function main(): Promise<number> {
   const logFile = join(state.path, "slipway.log");
   const log = makeLog("info", logFile);
   const demo = prepareDemo(state, join(import.meta.dirname, "../../examples"), process.env);
-  const settings = readSettings(demo.settingsFile);
+  const settings = await readSettings(demo.settingsFile);
   const service = await openService({ settings, state, clock, log, env: process.env });
   const stopped = untilStopped();
   try {

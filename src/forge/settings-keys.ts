@@ -1,7 +1,7 @@
 /**
  * The keys of the people in the settings: those written there, and those in the files that it names.
  *
- * Called by `directory.ts` alone.
+ * Called by `directory.ts`, and by `cmd/` before anything is opened.
  *
  * @module
  */
@@ -18,23 +18,23 @@ import type { PersonSettings } from "../wire/settings.ts";
  * @throws {Fault} `settings.invalid` with every complaint about every key file, each with its line
  */
 export async function readKeys(
-  people: readonly PersonSettings[],
+  people: readonly Pick<PersonSettings, "name" | "keys" | "keysFile">[],
   folder: string,
 ): Promise<ReadonlyMap<string, string>> {
-  const complaints: string[] = [];
   const read = await Promise.all(
     people.map(async ({ name, keys, keysFile }) => {
-      if (keysFile === undefined) return { name, keys };
+      if (keysFile === undefined) return { name, keys, complaints: [] };
       const file = await readKeysFile(keysFile, folder);
-      complaints.push(...file.complaints);
-      return { name, keys: [...keys, ...file.keys] };
+      return { name, keys: [...keys, ...file.keys], complaints: file.complaints };
     }),
   );
-  for (const { first, later } of sharedKeys(read)) {
-    complaints.push(`${later} has a key of ${first}: a key says who somebody is, so it belongs to one person`);
-  }
+  const shared = sharedKeys(read).map(
+    ({ first, later }) => `${later} has a key of ${first}: a key says who somebody is, so it belongs to one person`,
+  );
+  const complaints = [...read.flatMap((person) => person.complaints), ...shared];
   if (complaints.length > 0) {
-    const text = `Cannot use the keys of people: ${complaints.length} problems\n${complaints.map((line) => `  ${line}`).join("\n")}`;
+    const head = `Cannot use the keys of people: ${complaints.length} ${complaints.length === 1 ? "problem" : "problems"}`;
+    const text = [head, ...complaints.map((line) => `  ${line}`)].join("\n");
     throw new Fault("settings.invalid", text, { told: text });
   }
   return new Map(read.flatMap(({ name, keys }) => keys.map(({ blob }) => [blob, name] as const)));

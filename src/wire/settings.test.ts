@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { toldOf } from "../base/fault.ts";
-import { checkSettings } from "./settings.ts";
+import { checkSettings, namedKeysFiles } from "./settings.ts";
 
 // Made by ssh-keygen for this test.
 const ED25519 = "AAAAC3NzaC1lZDI1NTE5AAAAIFcpgSUxGTThhBc9djYebg8SMb7LCfeqooD98GfrJxHt";
@@ -330,4 +330,13 @@ test("checkSettings() returns or complains whatever stands where", () => {
     }),
     { numRuns: 200 },
   );
+});
+
+test.each([
+  ["version: 2\npeople: { ada: { keysFile: ada.pub, bogus: 1 }, bob: { keysFile: 3 }, eve: 4, mia: {} }", ["ada.pub"]],
+  ["people: [1]", []],
+  ["people: {{", []],
+  ["", []],
+])("namedKeysFiles() finds the files of keys in %j", (text, files) => {
+  expect(namedKeysFiles(text).map(({ keysFile }) => keysFile)).toEqual(files);
 });

@@ -6,6 +6,8 @@
  *
  * @module
  */
+import { z } from "zod";
+import { Fault } from "../base/fault.ts";
 import { checkSettings as checkYaml } from "../base/settings.ts";
 import type { AddressRange, ListenAddress } from "./addresses.ts";
 import type { AuthorizedKey } from "./authorized-keys.ts";
@@ -18,6 +20,7 @@ import { toCluster } from "./settings-clusters.ts";
 import { type EnvironmentLimitsFile, type SettingsFile, settingsFile } from "./settings-file.ts";
 import { toForge } from "./settings-forges.ts";
 import { toPool } from "./settings-pools.ts";
+import { line } from "./settings-words.ts";
 
 export interface PersonSettings extends Person {
   readonly keys: readonly AuthorizedKey[];
@@ -94,6 +97,28 @@ export interface Settings {
 export function checkSettings(text: string, source: string): Settings {
   return checkYaml(settingsFile.transform(toSettings), text, source);
 }
+
+/**
+ * Lists the files with keys that a text names, whatever else is wrong with it, so that what is wrong with them can be told
+ * beside; none where it cannot be read at all.
+ */
+export function namedKeysFiles(text: string): Pick<PersonSettings, "name" | "keysFile">[] {
+  try {
+    const { people } = checkYaml(Outline, text, "");
+    return Object.entries(people).flatMap(([name, { keysFile }]) => (keysFile === undefined ? [] : { name, keysFile }));
+  } catch (error) {
+    if (error instanceof Fault) return [];
+    throw error;
+  }
+}
+
+const Outline = z
+  .object({
+    people: z
+      .record(z.string(), z.object({ keysFile: line.optional().catch(undefined) }).catch({ keysFile: undefined }))
+      .catch({}),
+  })
+  .catch({ people: {} });
 
 function toSettings(file: SettingsFile): Settings {
   const { environment, loginGrace, ...limits } = file.limits;
