@@ -8,6 +8,7 @@
  */
 import { dirname } from "node:path";
 import type { Clock } from "../base/clock.ts";
+import { fingerprintOf } from "../base/fingerprint.ts";
 import type { Log } from "../base/log.ts";
 import { untilFirst } from "../base/until-first.ts";
 import type { Context } from "../controller/context.ts";
@@ -25,11 +26,12 @@ import { makeNewcomers } from "../gateway/newcomers.ts";
 import { Sessions } from "../gateway/sessions.ts";
 import { openSandbox } from "../runtime/sandbox/open-sandbox.ts";
 import { lineOf, makeSigningKey, type SigningKey } from "../ssh/private-keys.ts";
-import { ensureHostKey, openGatewayKey, watchHostKeys } from "../store/host-keys.ts";
+import { ensureHostKey, openGatewayKey } from "../store/host-keys.ts";
 import { openStore, type Store, type StoreTarget } from "../store/store.ts";
 import type { ListenAddress } from "../wire/addresses.ts";
 import type { Settings } from "../wire/settings.ts";
 import { gitEnvOf } from "./process.ts";
+import { watchSigningKeys } from "./signing-keys.ts";
 import { readSecrets, type Secrets } from "./secrets.ts";
 import type { ReadSettings } from "./settings-file.ts";
 import { openAccessServices } from "./access-services.ts";
@@ -81,7 +83,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   );
   const audit = parts.use(await openAudit(state.auditLog, clock, log));
   await ensureHostKey(state.hostKeys, "ed25519");
-  const hostKeys = watchSigningKeys(state.hostKeys, log);
+  const hostKeys = watchSigningKeys(state.hostKeys, { audit, log });
   const gatewayKey = makeSigningKey(await openGatewayKey(state.gatewayKey));
   const forges = parts.use(await openForges({ settings, secrets, store, clock, log }));
   const forge = forges === undefined ? {} : { forges };
@@ -106,7 +108,8 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     controlPath: state.control,
   });
   parts.use(services);
-  await audit.append({ type: "service.started", pid: process.pid });
+  const fingerprints = hostKeys().map(({ blob }) => fingerprintOf(blob));
+  await audit.append({ type: "service.started", pid: process.pid, hostKeys: fingerprints });
   makeRsaKeyLater(options, stop.signal);
   const owned = parts.move();
   return {
@@ -121,6 +124,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     },
     close: async (drainMs) => {
       await gateway.drain(drainMs);
+      hostKeys(); // records a rotation since the last connection
       // Written when the log is closed, or not at all while the disk refuses: that is no reason to go on for ever.
       void audit.append({ type: "service.stopped", reason: "asked to" });
       await owned.disposeAsync();
@@ -349,23 +353,6 @@ function targetOf({ database }: StateFolder, { databaseUrl }: Secrets): StoreTar
 /** What our environments are told apart by from those of other services in the same database. */
 function installationOf(state: StateFolder, { databaseUrl }: Secrets): string {
   return databaseUrl === undefined ? "local" : ensureInstallationId(state);
-}
-
-/** The host keys as they are now; those read last, where somebody has left a file that is none. */
-function watchSigningKeys(folder: string, log: Log): () => readonly SigningKey[] {
-  const read = watchHostKeys(folder);
-  let files = read();
-  let keys = files.map((file) => makeSigningKey(file.key));
-  return () => {
-    try {
-      const now = read();
-      if (now !== files) keys = now.map((file) => makeSigningKey(file.key));
-      files = now;
-    } catch (error) {
-      log.error("hostkeys.unreadable", error);
-    }
-    return keys;
-  };
 }
 
 /** RSA is for old clients and takes long to make: nobody waits for it. */

@@ -65,11 +65,10 @@ async function admitToLobby(deps: GatewayDeps, request: AdmitRequest, signal: Ab
   return {
     far,
     environment: undefined,
-    judge: (wanted) =>
-      wanted.type === "session"
-        ? { allowed: true }
-        : { allowed: false, reason: "the lobby takes commands only; forward through an environment's login" },
-    onOpened: () => {},
+    judge: (wanted) => judgeRecorded(deps, wanted, judgeInLobby),
+    onOpened: (wanted, verdict) => {
+      auditOpened(deps, request, wanted, verdict);
+    },
     start: (started) => {
       relay = started;
     },
@@ -111,8 +110,7 @@ async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, sign
     return {
       far,
       environment: environment.id,
-      // Nobody opens anything that the audit log could not hold.
-      judge: (wanted) => (deps.audit.isBehind ? AUDIT_BEHIND : environment.judge(wanted)),
+      judge: (wanted) => judgeRecorded(deps, wanted, (at) => environment.judge(at)),
       onOpened: (wanted, verdict) => {
         auditOpened(deps, request, wanted, verdict);
       },
@@ -167,7 +165,18 @@ function holdRight(deps: GatewayDeps, request: AdmitRequest, repository?: string
   }
 }
 
+function judgeInLobby(wanted: Target): Verdict {
+  return wanted.type === "session"
+    ? { allowed: true }
+    : { allowed: false, reason: "the lobby takes commands only; forward through an environment's login" };
+}
+
 const AUDIT_BEHIND: Verdict = { allowed: false, reason: "the audit log cannot be written at the moment" };
+
+/** Nobody opens anything that the audit log could not hold. */
+function judgeRecorded({ audit }: GatewayDeps, wanted: Target, judge: (wanted: Target) => Verdict): Verdict {
+  return audit.isBehind ? AUDIT_BEHIND : judge(wanted);
+}
 
 function auditOpened(deps: GatewayDeps, request: AdmitRequest, wanted: Target, verdict: Verdict): void {
   deps.metrics.channelOpened(wanted.type, verdict.allowed);

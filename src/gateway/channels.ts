@@ -102,9 +102,4 @@ export class Channels {
   remove(channel: Channel): void {
     this.#byId.delete(channel.id);
   }
-
-  /** The channels of a far side that has gone. */
-  of(far: Side): Channel[] {
-    return [...this.#byId.values()].filter((channel) => channel.far === far);
-  }
 }

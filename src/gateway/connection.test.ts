@@ -14,6 +14,7 @@ import { Fault } from "../base/fault.ts";
 import { message } from "../ssh/numbers.ts";
 import { makeSigningKey } from "../ssh/private-keys.ts";
 import { fingerprintOf } from "../base/fingerprint.ts";
+import type { AuditEvent } from "../wire/audit.ts";
 import { WireReader, WireWriter } from "../ssh/wire.ts";
 import { Sessions } from "./sessions.ts";
 
@@ -202,6 +203,84 @@ describe("what a client may say when (invariant 1)", () => {
     await peer.nextOf(message.userauthFailure);
     expect(gateway.deps.sessions.count).toBe(0);
     peer.stream.destroy();
+  });
+});
+
+/** Issue 2: only those who were let in left a record; who proved a key and was refused, or used the lobby, left none. */
+describe("what the audit log holds of a connection", () => {
+  const refusedOf = ({ audit }: FakeGateway): unknown[] => audit.filter(({ type }) => type === "connection.refused");
+
+  test("Connection records who proved a key and was refused, with what they were told", async () => {
+    const refusal = new Fault("login.unknown", "Cannot find x", { told: "there is no x\ntry y" });
+    const gateway = makeFakeGateway({ onEnter: () => Promise.reject(refusal) });
+    const peer = await gateway.meet();
+    sendLogin(peer, gateway.ada, "x");
+    const told = await peer.untilClosed();
+    expect(gateway.audit).toEqual([
+      {
+        type: "connection.refused",
+        session: told?.match(/s-[a-z0-9]{8}/)?.[0],
+        from: "192.0.2.1",
+        reason: told,
+        login: "x",
+        person: "ada",
+        fingerprint: fingerprintOf(gateway.ada.blob),
+      },
+    ]);
+  });
+
+  test("Connection records who was ended, or left, while they waited to be let in", async () => {
+    const gateway = makeFakeGateway({ onEnter: () => new Promise(() => {}) });
+    const killed = await gateway.meet();
+    sendLogin(killed, gateway.ada, "hello-main");
+    await until(() => gateway.deps.sessions.count === 1);
+    gateway.deps.sessions.all()[0]?.end("ended by bob");
+    await killed.untilClosed();
+    const left = await gateway.meet();
+    sendLogin(left, gateway.ada, "hello-main");
+    await until(() => gateway.deps.sessions.count === 1);
+    left.stream.end();
+    await until(() => gateway.deps.sessions.count === 0);
+    expect(refusedOf(gateway)).toMatchObject([
+      { reason: expect.stringMatching(/^ended by bob \(session s-/) as string },
+      { reason: "the peer closed the connection" },
+    ]);
+    expect(gateway.audit).toHaveLength(2);
+  });
+
+  test("Connection records a proved key that is several people's, without a name", async () => {
+    const gateway = makeFakeGateway({
+      deps: { directory: { ...directoryOf(() => true), whose: () => ({ type: "shared" }) } },
+    });
+    const peer = await gateway.meet();
+    sendLogin(peer, eve, "hello-main");
+    const told = await peer.untilClosed();
+    expect(told).toMatch(/^this key belongs to more than one account.* \(session s-[a-z0-9]{8}\)$/);
+    const [record] = refusedOf(gateway);
+    expect(record).toMatchObject({ fingerprint: fingerprintOf(eve.blob), login: "hello-main" });
+    expect(record).not.toHaveProperty("person");
+  });
+
+  test("Connection records nothing of strangers: they could fill the disk", async () => {
+    const gateway = makeFakeGateway();
+    const peer = await gateway.meet();
+    sendLogin(peer, eve, "hello-main");
+    await peer.nextOf(message.userauthFailure);
+    peer.stream.end();
+    (await gateway.meet()).send(open);
+    (await gateway.connect()).destroy();
+    await until(() => gateway.connections.slice(0, 2).every(({ hasEnded }) => hasEnded));
+    expect(gateway.audit).toEqual([]);
+  });
+
+  test("Connection records no end without a beginning while the audit log is behind", async () => {
+    const audit: AuditEvent[] = [];
+    const append = async (event: AuditEvent): Promise<void> => void audit.push(event);
+    const gateway = makeFakeGateway({ deps: { audit: { append, isBehind: true } } });
+    const peer = await gateway.meet();
+    sendLogin(peer, gateway.ada, "hello-main");
+    expect(await peer.untilClosed()).toMatch(/^the audit log cannot be written at the moment/);
+    expect(audit).toEqual([]);
   });
 });
 

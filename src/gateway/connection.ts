@@ -1,5 +1,5 @@
 /**
- * The life of one SSH connection: greeting → authenticated → admitted → relaying → ended. Each phase holds only what
+ * The life of one SSH connection: greeting → authenticated → relaying → ended. Each phase holds only what
  * exists by then; no byte reaches an environment before its person is admitted (invariant 1).
  *
  * Called by `listener.ts` for each accepted socket.
@@ -15,6 +15,7 @@ import { fingerprintOf } from "../base/fingerprint.ts";
 import { Transport, type Ending } from "../ssh/transport.ts";
 import { admit, type Admitted } from "./admit.ts";
 import { announceHostKeys, proveHostKeys } from "./host-key-proof.ts";
+import type { AuditEvent } from "../wire/audit.ts";
 import type { Person } from "../wire/person.ts";
 import type { GatewayDeps } from "./ports.ts";
 import type { Offers } from "./newcomers.ts";
@@ -132,20 +133,21 @@ export class Connection {
   #identify(verified: Verified): void {
     this.#stopGrace();
     const whose = this.#deps.directory.whose(verified.keyBlob.toString("base64"));
+    const id = makeSessionId();
     if (whose?.type !== "person") {
       this.#options.onFailedKey();
-      this.end(
+      const reason =
         whose === undefined
           ? "this key was just withdrawn"
-          : "this key belongs to more than one account; take it off all of them but one, or use another",
-      );
+          : "this key belongs to more than one account; take it off all of them but one, or use another";
+      this.#recordRefused(id, verified, reason);
+      this.end(`${reason} (session ${id})`);
       return;
     }
     const { person } = whose;
     this.#offers.identified();
     this.#transport.trust();
     this.#options.onIdentified();
-    const id = makeSessionId();
     const who: Identified = {
       id,
       person,
@@ -185,7 +187,8 @@ export class Connection {
       return;
     }
     this.#admitted = admitted;
-    this.#isRecorded = true;
+    // The log that is behind takes no record, and nobody gets in then: `untilRecorded` refuses.
+    this.#isRecorded = !this.#deps.audit.isBehind;
     const opened = {
       type: "session.opened",
       session: who.id,
@@ -313,11 +316,27 @@ export class Connection {
     const bytesOut = relay?.bytesToClient ?? 0;
     who.log.info("session.ended", { reason: ending.text, ms, bytesIn, bytesOut, err: ending.cause });
     this.#deps.metrics.sessionEnded(relay !== undefined, bytesIn, bytesOut);
-    if (!this.#isRecorded) return;
-    this.#deps.audit
-      .append({ type: "session.ended", session: who.id, reason: ending.text, bytesIn, bytesOut, ms })
-      .catch((error: unknown) => {
-        who.log.error("audit.failed", error);
-      });
+    if (!this.#isRecorded) this.#recordRefused(who.id, who, ending.text);
+    else this.#record({ type: "session.ended", session: who.id, reason: ending.text, bytesIn, bytesOut, ms });
+  }
+
+  /** Only of a proved key, which costs whoever tries it a signature and has somebody's name to it. */
+  #recordRefused(id: string, whose: Verified & { readonly person?: Person }, reason: string): void {
+    if (this.#deps.audit.isBehind) return;
+    this.#record({
+      type: "connection.refused",
+      session: id,
+      from: this.#options.from,
+      reason,
+      login: whose.login,
+      fingerprint: fingerprintOf(whose.keyBlob),
+      ...(whose.person === undefined ? {} : { person: whose.person.name }),
+    });
+  }
+
+  #record(event: AuditEvent): void {
+    this.#deps.audit.append(event).catch((error: unknown) => {
+      this.#deps.log.error("audit.failed", error);
+    });
   }
 }

@@ -2,7 +2,7 @@
  * The far leg of a session: our own client connection to the `sshd` inside an environment, over the byte stream that
  * the runtime gives.
  *
- * Called by `connection.ts` alone.
+ * Called by `admit.ts`, and by the benchmarks as a client that costs little.
  *
  * @module
  */

@@ -11,12 +11,21 @@ const fingerprint = z.string().startsWith("SHA256:");
 
 /** What happened, without the place in the chain. Byte and millisecond counts are whole numbers. */
 const AuditEvent = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("service.started"), pid: z.int() }),
+  /** With the host keys there were: whoever rotated them while no service ran shows between two of these. */
+  z.strictObject({ type: z.literal("service.started"), pid: z.int(), hostKeys: z.array(fingerprint).optional() }),
   z.strictObject({ type: z.literal("service.stopped"), reason: z.string() }),
   /** The last line was cut short by a crash and moved to a file beside the log. */
   z.strictObject({ type: z.literal("log.torn"), bytes: z.int(), movedTo: z.string() }),
-  z.strictObject({ type: z.literal("hostkey.rotated"), added: fingerprint, retired: fingerprint.optional() }),
-  /** A connection that was not admitted. Person and fingerprint only when a signature had verified. */
+  /** One step of a rotation, when the service took it up: a key was added, or an older one retired. */
+  z.strictObject({
+    type: z.literal("hostkey.rotated"),
+    added: fingerprint.optional(),
+    retired: fingerprint.optional(),
+  }),
+  /**
+   * A connection whose key was proved and that was not admitted; `reason` is what it was told. Strangers, who prove
+   * none, are counted in the metrics alone: they could fill the disk. `person` is absent where the key does not say who.
+   */
   z.strictObject({
     type: z.literal("connection.refused"),
     ...session,
@@ -36,8 +45,8 @@ const AuditEvent = z.discriminatedUnion("type", [
     login: z.string(),
     environment: z.string().optional(),
   }),
+  /** A channel, a program on one, or a forward back to the client; `what` begins with its name in the SSH protocol. */
   z.strictObject({ type: z.literal("channel.opened"), ...session, what: z.string() }),
-  z.strictObject({ type: z.literal("forward.opened"), ...session, what: z.string() }),
   z.strictObject({ type: z.literal("request.refused"), ...session, what: z.string(), reason: z.string() }),
   z.strictObject({
     type: z.literal("session.ended"),

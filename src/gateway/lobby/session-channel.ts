@@ -2,7 +2,7 @@
  * A session channel that this process serves itself (RFC 4254 section 6): enough of one to run a command of the lobby,
  * print its output within the client's window and return its exit status.
  *
- * Called by `lobby-side.ts`.
+ * Called by `lobby.ts`.
  *
  * @module
  */
