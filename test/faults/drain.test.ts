@@ -7,6 +7,7 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, expect, test } from "vitest";
 import type { Running } from "../harness/program.ts";
+import { sshOnTerminal } from "../harness/terminal.ts";
 import { until } from "../harness/wait.ts";
 import { makeWitness } from "../harness/witness.ts";
 import { useService } from "../interop/use-service.ts";
@@ -58,6 +59,28 @@ test("a service that is told to stop gives sessions their time, then a sentence,
   await witness.mustBeUnharmed();
   const after = await service().as("ada").ssh([MAIN, "ps -eo args= | grep -c '^sleep 1000$'"]);
   expect(after.stdout).toBe("0\n"); // it ran in the foreground of a connection
+});
+
+/** Issue 2: that sessions are told was tried by nobody. Who has no terminal has no place to be told at before the end. */
+test("who sits at a terminal is told when the drain begins, and who has none by the sentence at its end", async () => {
+  const session = await openSession();
+  const terminal = sshOnTerminal(service().as("ada"), [MAIN]);
+  await terminal.untilOutput(/\$ $/);
+  const begunAt = performance.now();
+  const stopping = service().stop();
+  await terminal.untilOutput(/\r\nslipway: the service is shutting down; this session ends in 1\.5 s\r+\n/);
+  expect(performance.now() - begunAt).toBeLessThan(DRAIN_MS - 200);
+  // It goes on meanwhile.
+  terminal.type("echo still''here\r");
+  await terminal.untilOutput(/stillhere\r\n/);
+
+  const [atTerminal, without] = [await terminal.ended, await session.ended];
+  expect(atTerminal.exitCode).toBe(255);
+  expect(atTerminal.stdout).toMatch(/Slipway is shutting down \(session s-[a-z0-9]{8}\)/);
+  expect(without).toMatchObject({ exitCode: 255, stdout: "up\n" });
+  expect(without.stderr).toMatch(CUT);
+  expect(without.stderr).not.toContain("this session ends in");
+  expect(await stopping).toBe(0);
 });
 
 test("a service whose last session ends by itself does not wait for the rest of the time", async () => {
