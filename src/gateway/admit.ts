@@ -94,6 +94,7 @@ async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, sign
       {
         key: deps.gatewayKey,
         clock: deps.clock,
+        rekey: deps.rekey,
         handler: {
           message: (payload, body) => relay?.fromFar(far, payload, body),
           drained: () => relay?.farDrained(),

@@ -82,7 +82,7 @@ export class Connection {
     this.#lastInputAt = deps.clock.now();
     this.#lastHeardAt = deps.clock.now();
     this.#transport = new Transport(
-      { stream: options.stream, clock: deps.clock, kex: { role: "server", hostKeys: deps.hostKeys() } },
+      { ...deps.rekey, stream: options.stream, clock: deps.clock, kex: { role: "server", hostKeys: deps.hostKeys() } },
       {
         ready: () => {},
         message: (payload, body) => {

@@ -11,7 +11,7 @@ import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
 import { isAuthenticated, sendAuthentication } from "../ssh/auth-client.ts";
 import type { SigningKey } from "../ssh/private-keys.ts";
-import { Transport, type Ending } from "../ssh/transport.ts";
+import { Transport, type Ending, type TransportOptions } from "../ssh/transport.ts";
 
 /** The part of a runtime's reach that a relay uses (`runtime/runtime.ts` has the whole). */
 export interface Reached {
@@ -30,10 +30,15 @@ export interface FarHandler {
   ended(ending: Ending): void;
 }
 
+/** When our side renews the keys; the peer may at any time. */
+export type RekeyLimits = Pick<TransportOptions, "rekeyBytes" | "rekeyMs">;
+
 export interface EnterOptions {
   readonly key: SigningKey;
   readonly clock: Clock;
   readonly handler: FarHandler;
+  /** @default those of `Transport` */
+  readonly rekey?: RekeyLimits | undefined;
 }
 
 /** The inner handshake takes some 20 ms here; a machine in trouble gets this long, in milliseconds (guess). */
@@ -55,6 +60,7 @@ export async function enterFar(reached: Reached, options: EnterOptions, signal: 
   };
   const transport = new Transport(
     {
+      ...options.rekey,
       stream: reached.stream,
       clock: options.clock,
       kex: {

@@ -10,7 +10,7 @@ import type { Directory } from "../forge/directory.ts";
 import type { SigningKey } from "../ssh/private-keys.ts";
 import type { AuditEvent } from "../wire/audit.ts";
 import type { Person, Who } from "../wire/person.ts";
-import type { Reached } from "./far.ts";
+import type { Reached, RekeyLimits } from "./far.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Side } from "./side.ts";
 import type { Metrics } from "./metrics.ts";
@@ -93,4 +93,6 @@ export interface GatewayDeps {
     readonly keysPerConnection: number;
     readonly sessionsPerPerson: number;
   };
+  /** When we renew the keys of both legs of a session. @default as `Transport` does */
+  readonly rekey?: RekeyLimits;
 }

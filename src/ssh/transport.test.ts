@@ -1,5 +1,6 @@
 import { createHash, randomInt } from "node:crypto";
 import { once } from "node:events";
+import { duplexPair } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { HandClock } from "../../test/fakes/hand-clock.ts";
@@ -186,6 +187,34 @@ test("Transport renews keys after rekeyBytes that it sent, though nothing comes 
   expect((await peer.nextOf(message.kexInit))[0]).toBe(message.kexInit);
   expect(peer.others.filter((payload) => payload[0] === message.channelData)).toHaveLength(4);
 });
+
+test(
+  "Transport renews keys after 1 GiB when nothing else is asked for, and not before",
+  { timeout: 120_000 },
+  async () => {
+    const { client, server } = await openPair(duplexPair());
+    let received = 0;
+    server.told.onMessage = (payload) => {
+      received += payload.length;
+      server.told.messages.length = 0;
+    };
+    const bytes = Buffer.alloc(250_000);
+    const send = async (upTo: number): Promise<void> => {
+      for (let sent = received; sent < upTo; sent += bytes.length) {
+        client.transport.send(data(bytes));
+        while (client.transport.isFull) await turn();
+      }
+      await until(() => received >= upTo);
+    };
+    const [ours, theirs] = [server.transport.agreement, client.transport.agreement];
+    await send(2 ** 30 - 2 * bytes.length);
+    expect(server.transport.agreement).toBe(ours);
+    expect(client.transport.agreement).toBe(theirs);
+    await send(2 ** 30 + 2 * bytes.length);
+    await until(() => server.transport.agreement !== ours && client.transport.agreement !== theirs);
+    expect([...client.told.endings, ...server.told.endings]).toEqual([]);
+  },
+);
 
 test("Transport renews keys by age, again and again, and leaves no timer behind", async () => {
   const { client, server, clock } = await openPair(await socketPair());

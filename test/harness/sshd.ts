@@ -15,6 +15,8 @@ import { until } from "./wait.ts";
 export interface Sshd extends AsyncDisposable {
   readonly port: number;
   readonly pid: number;
+  /** Everything it has said of itself. */
+  said(): string;
   /** Line for a `known_hosts`. */
   readonly knownHost: string;
 }
@@ -53,6 +55,7 @@ export async function openSshd(
   return {
     port,
     pid: running.pid,
+    said: () => running.stderr(),
     knownHost,
     [Symbol.asyncDispose]: async () => {
       running.kill();
