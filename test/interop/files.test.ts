@@ -5,7 +5,11 @@
  */
 import { createHash, randomBytes } from "node:crypto";
 import {
+  closeSync,
+  fsyncSync,
+  linkSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -15,6 +19,7 @@ import {
   symlinkSync,
   unlinkSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -142,6 +147,20 @@ test("scp moves a file from one environment to another", async () => {
   expect(one?.stdout).toBe(two?.stdout);
 });
 
+test("sftp -s runs the server program that it names, where there is one, and is told where there is none", async (ctx) => {
+  const { sftp, ssh } = service().as("ada");
+  const absent = await sftp(LOGIN, ["pwd"], ["-s", "/usr/lib/no/such-server"]);
+  expect([absent.exitCode, absent.stderr]).toEqual([255, expect.stringMatching(/such-server.*not found|No such file/)]);
+  const unknown = await sftp(LOGIN, ["pwd"], ["-s", "made-up"]);
+  expect([unknown.exitCode, unknown.stderr]).toEqual([255, expect.stringContaining("subsystem request failed")]);
+  const path = "/usr/lib/openssh/sftp-server";
+  if ((await ssh([`${LOGIN}@slipway`, `test -x ${path}`])).exitCode !== 0) ctx.skip(`needs ${path} inside`);
+  const named = await sftp(LOGIN, ["pwd", "ls server.js"], ["-s", path]);
+  expect(named).toMatchObject({ exitCode: 0 });
+  expect(named.stdout).toContain("Remote working directory: /workspace/hello");
+  expect(named.stdout).toContain("server.js");
+});
+
 test("sshfs makes the checkout a folder here", async (ctx) => {
   const lacks = whyNot("sshfs", "fusermount3", "/dev/fuse");
   if (lacks !== undefined) ctx.skip(lacks);
@@ -160,7 +179,15 @@ test("sshfs makes the checkout a folder here", async (ctx) => {
     expect(sha256(readFileSync(join(at, "linked")))).toBe(sha256(data));
     expect((await ssh([`${LOGIN}@slipway`, "sha256sum <renamed.bin"])).stdout).toBe(`${sha256(data)}  -\n`);
     expect(statfsSync(at).blocks).toBeGreaterThan(0);
-    for (const name of ["linked", "renamed.bin"]) unlinkSync(join(at, name));
+    linkSync(join(at, "renamed.bin"), join(at, "hard"));
+    const file = openSync(join(at, "hard"), "r+");
+    writeSync(file, "changed", 0);
+    fsyncSync(file);
+    expect((await ssh([`${LOGIN}@slipway`, "stat -c %h renamed.bin; head -c 7 renamed.bin"])).stdout).toBe(
+      "2\nchanged",
+    );
+    closeSync(file);
+    for (const name of ["linked", "hard", "renamed.bin"]) unlinkSync(join(at, name));
     expect((await ssh([`${LOGIN}@slipway`, "git status --porcelain"])).stdout).toBe("");
   } finally {
     await run(["fusermount3", "-u", at]);

@@ -129,6 +129,20 @@ test("ssh -o SetEnv and SendEnv hand variables on, those with odd characters too
   expect(ended.stdout).toBe(`1|${odd}|C`);
 });
 
+test("ssh hands on a variable of several lines as it is, and no second variable is made of it", async () => {
+  const { ssh } = service().as("ada");
+  const lines = "one\nSECOND=forged\n\nthree\n";
+  const args = ["-o", "SendEnv=LINES_OF", MAIN, 'printf "%s" "$LINES_OF"; printf "|%s|" "$SECOND"'];
+  expect((await ssh(args, { env: { LINES_OF: lines } })).stdout).toBe(`${lines}||`);
+});
+
+test("ssh hands on a command that is no UTF-8, byte for byte", async () => {
+  const { run, configFile } = service().as("ada");
+  // Not in words of ours: those would be UTF-8.
+  const script = `exec ssh -F ${configFile} ${MAIN} "printf %s '"$'\\xff\\x80x\\xc0\\xaf'"' | od -An -tx1"`;
+  expect(await run(["bash", "-c", script])).toMatchObject({ exitCode: 0, stdout: " ff 80 78 c0 af\n" });
+});
+
 test("ssh finds the variables that say whose session this is and where", async () => {
   const ended = await service().as("ada").ssh([MAIN, "env"]);
   const pairs = ended.stdout.split("\n").map((line) => [line.replace(/=.*/, ""), line.replace(/^[^=]*=/, "")]);
