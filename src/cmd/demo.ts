@@ -10,6 +10,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
+import { Fault } from "../base/fault.ts";
 import { ownKeys } from "./own-keys.ts";
 import type { StateFolder } from "./state-folder.ts";
 
@@ -30,6 +31,7 @@ export function prepareDemo(
   examples: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): Demo {
+  const userName = readUserName();
   const folder = join(state.path, "demo");
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const identityFile = join(folder, "id_ed25519");
@@ -41,8 +43,7 @@ export function prepareDemo(
   if (!existsSync(settingsFile)) {
     const lines = own.map(({ type, blob, comment }) => `${type} ${blob} ${comment}`.trim());
     const keys = [readFileSync(`${identityFile}.pub`, "utf8").trim(), ...lines];
-    const name = personName(() => userInfo().username);
-    writeFileSync(settingsFile, settingsText(name, keys));
+    writeFileSync(settingsFile, settingsText(personName(userName), keys));
   }
   const written = readFileSync(settingsFile, "utf8");
   const hasOwnKey = own.some(({ blob }) => written.includes(blob));
@@ -82,19 +83,19 @@ function makeRepository(path: string, example: string): void {
   rmSync(work, { recursive: true });
 }
 
-/**
- * Makes a name that the settings take of the name of a user.
- *
- * @param userName may throw: a process can run as a number that the machine has no user for
- */
-export function personName(userName: () => string): string {
-  let given = "";
+/** @throws {Fault} `runtime.unable` for a user number without an account, which OpenSSH's programs do not work for */
+function readUserName(): string {
   try {
-    given = userName();
-  } catch {
-    // they go by the name that is there for those without one
+    return userInfo().username;
+  } catch (cause) {
+    const told = `user number ${process.getuid?.()} has no account on this machine, which ssh and ssh-keygen need`;
+    throw new Fault("runtime.unable", `Cannot prepare the sample: ${told}`, { told, cause });
   }
-  const name = given
+}
+
+/** Makes a name that the settings take of the name of a user. */
+export function personName(userName: string): string {
+  const name = userName
     .toLowerCase()
     .replace(/[^a-z0-9._-]/g, "-")
     .replace(/\.{2,}/g, ".")

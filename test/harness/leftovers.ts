@@ -5,7 +5,7 @@
  * @module
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync, rmdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { run } from "./program.ts";
 
@@ -14,6 +14,7 @@ export interface Traces {
   /** Everything of it on disk is below. */
   readonly folder: string;
   readonly firstUid: number;
+  /** 0: none is of it alone, and its processes are found by what is mounted in their namespaces. */
   readonly uidCount: number;
   /** Ids of every environment it ever had. */
   readonly environments: readonly string[];
@@ -69,7 +70,10 @@ function processesOf(traces: Traces): { pid: number; words: string }[] {
       const read = (file: string): string => readText(join("/proc", name, file));
       const words = read("cmdline").replaceAll("\0", " ").trim();
       const [, uid = "0"] = /^Uid:\t([0-9]+)/m.exec(read("status")) ?? [];
-      const isInside = Number(uid) >= traces.firstUid && Number(uid) < traces.firstUid + traces.uidCount;
+      const isInside =
+        traces.uidCount === 0
+          ? read("mountinfo").includes(basename(traces.folder))
+          : Number(uid) >= traces.firstUid && Number(uid) < traces.firstUid + traces.uidCount;
       const isOurs = words.includes(traces.folder) || readLink(join("/proc", name, "cwd")).startsWith(traces.folder);
       const groups = read("cgroup");
       const isGrouped = traces.environments.some((id) => groups.includes(`/slipway/${id}`));

@@ -22,8 +22,13 @@ const NEEDED: Readonly<Record<string, string>> = {
 
 /** Says why no environment can be made here, or `undefined` when one can. */
 export function whyNoService(): string | undefined {
+  if (process.platform === "linux" && process.getuid?.() !== 0) return "environments of this suite need root";
+  return whyNoOrdinaryService();
+}
+
+/** The same of a service that is no root's. */
+export function whyNoOrdinaryService(): string | undefined {
   if (process.platform !== "linux") return "environments need Linux";
-  if (process.getuid?.() !== 0) return "environments of this suite need root";
   const missing = Object.entries(NEEDED).filter(([program]) => !hasProgram(program));
   if (missing.length === 0) return undefined;
   return `this machine lacks ${missing.map(([program, name]) => `${program} (Debian: ${name})`).join(", ")}`;

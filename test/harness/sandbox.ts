@@ -6,7 +6,7 @@
  */
 import { randomBytes, randomInt } from "node:crypto";
 import { once } from "node:events";
-import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -199,12 +199,4 @@ async function openBridge(
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return server;
-}
-
-/** Gives a folder and all in it to a user number, for tests of an ordinary user. */
-export function giveFolder(folder: string, uid: number): void {
-  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
-    chownSync(join(entry.parentPath, entry.name), uid, uid);
-  }
-  chownSync(folder, uid, uid);
 }

@@ -14,6 +14,7 @@ import { verifyAudit } from "../../src/gateway/audit/verify-audit.ts";
 import { makeClient, readPublicKey, type Client, type KeyType } from "./client.ts";
 import { freePort } from "./free-port.ts";
 import { clearLeftovers, findLeftovers, type Traces } from "./leftovers.ts";
+import type { OrdinaryUser } from "./ordinary-user.ts";
 import { mustRun, start, type Running } from "./program.ts";
 import { makeRepository, type RepositoryOptions } from "./repositories.ts";
 import { until } from "./wait.ts";
@@ -52,6 +53,8 @@ export interface ServiceOptions {
   readonly drainMs?: number;
   /** An empty folder of the test's own, which stays. @default one below `folder` */
   readonly stateFolder?: string;
+  /** Whom it runs as. @default whoever runs the tests */
+  readonly user?: OrdinaryUser;
   /** Whether errors in the log are part of the test. @default false */
   readonly mayLogErrors?: boolean;
   /** @default debug */
@@ -122,6 +125,7 @@ async function open(folder: string, options: ServiceOptions): Promise<TestServic
       { people: names.flatMap((name) => clients.get(name) ?? []), port, httpPort, firstUid },
     ),
   );
+  options.user?.give(folder);
   const runner = makeRunner(paths, httpPort, options.drainMs ?? 0);
   await runner.start();
   const as = (name: string): Client => {
@@ -140,7 +144,7 @@ async function open(folder: string, options: ServiceOptions): Promise<TestServic
     get isUp() {
       return runner.isUp();
     },
-    slip: (...words) => mustRun([process.execPath, PROGRAM, ...words], { env: paths.env, cwd: folder }),
+    slip: (...words) => mustRun([...paths.program, ...words], { env: paths.env, cwd: folder }),
     pinHostKeys: async () => {
       const keys = JSON.parse(await service.slip("hostkey", "list", "--json")) as { line: string }[];
       const hosts = `[127.0.0.1]:${port},[localhost]:${port}`;
@@ -153,7 +157,8 @@ async function open(folder: string, options: ServiceOptions): Promise<TestServic
     restart: () => runner.start(),
     [Symbol.asyncDispose]: async () => {
       const admin = as(names[0] ?? "");
-      const traces = (ids: readonly string[]): Traces => ({ folder, firstUid, uidCount: UID_COUNT, environments: ids });
+      const uids = options.user?.uids ?? { firstUid, uidCount: UID_COUNT };
+      const traces = (ids: readonly string[]): Traces => ({ folder, ...uids, environments: ids });
       const complaints = await takeDown({ runner, admin, traces, state: paths.state });
       complaints.push(...readdirSync(paths.temporary).map((name) => `temporary file ${name}`));
       if (options.mayLogErrors !== true) complaints.push(...errorsIn(runner.log()));
@@ -178,6 +183,8 @@ interface Paths {
   readonly knownHosts: string;
   readonly home: string;
   readonly temporary: string;
+  /** Words that start `slip`. */
+  readonly program: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -187,6 +194,7 @@ function pathsOf(folder: string, options: ServiceOptions): Paths {
   const temporary = join(folder, "tmp");
   return {
     ...{ folder, state, home, temporary },
+    program: [...(options.user?.words ?? []), process.execPath, PROGRAM],
     settings: join(folder, "slipway.yaml"),
     knownHosts: join(folder, "known_hosts"),
     env: {
@@ -229,7 +237,7 @@ function makeRunner(paths: Paths, httpPort: number, drainMs: number): Runner {
     log: () => runs.map((running) => running.stderr()).join(""),
     start: async () => {
       if (up !== undefined) throw new Error("Cannot start the service: it runs already");
-      const words = [process.execPath, PROGRAM, "serve", "--settings", paths.settings, "--drain-ms", String(drainMs)];
+      const words = [...paths.program, "serve", "--settings", paths.settings, "--drain-ms", String(drainMs)];
       const running = start(words, { env: paths.env, cwd: paths.folder });
       runs.push(running);
       up = running;

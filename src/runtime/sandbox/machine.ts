@@ -13,6 +13,7 @@ import {
   readFileSync,
   readlinkSync,
   realpathSync,
+  rmSync,
   statSync,
 } from "node:fs";
 import { join, relative } from "node:path";
@@ -22,6 +23,7 @@ import { isMountablePath } from "./mount-table.ts";
 import type { MountFacts } from "./mount-table.ts";
 import type { Identity } from "./privileges.ts";
 import { MACHINE_ENV, runProgram } from "../program.ts";
+import { findSubmounts } from "./submounts.ts";
 
 export interface MachineOptions {
   readonly stateDir: string;
@@ -94,23 +96,21 @@ const NEEDED_INSIDE = {
 export async function readMachine(options: MachineOptions): Promise<Machine> {
   checkPaths(options);
   checkPrograms(options.root);
+  const root = realpathSync(options.root);
   const identity = readIdentity();
   if (identity.mode === "user") await checkNamespaces(options.stateDir);
-  const top = SYSTEM.filter((name) => existsSync(join(options.root, name)));
-  const links = top.filter((name) => lstatSync(join(options.root, name)).isSymbolicLink());
-  const overlay = await probeOverlay(options, identity);
+  const top = SYSTEM.filter((name) => existsSync(join(root, name)));
+  const links = top.filter((name) => lstatSync(join(root, name)).isSymbolicLink());
+  const folders = top.filter((name) => !links.includes(name));
+  const overlay = await probeOverlay({ stateDir: options.stateDir, root, folders }, identity);
   return {
     identity,
-    root: options.root,
-    systemFolders: findSystemFolders(
-      options.root,
-      top.filter((name) => !links.includes(name)),
-      overlay,
-    ),
-    systemLinks: links.map((name) => ({ name, target: readlinkSync(join(options.root, name)) })),
+    root,
+    systemFolders: findSystemFolders(root, folders, overlay),
+    systemLinks: links.map((name) => ({ name, target: readlinkSync(join(root, name)) })),
     overlay,
     hiddenPaths: [
-      ...["etc/ssh", "etc/sudoers.d", "etc/cron.d"].map((path) => join(options.root, path)),
+      ...["etc/ssh", "etc/sudoers.d", "etc/cron.d"].map((path) => join(root, path)),
       ...[options.stateDir, join(import.meta.dirname, "../../.."), ...options.hiddenPaths],
     ],
     procMasks: [
@@ -118,17 +118,27 @@ export async function readMachine(options: MachineOptions): Promise<Machine> {
       ...PROC_MASKED_FOLDERS.map((name) => ({ name, isFolder: true })),
     ].filter(({ name }) => existsSync(join("/proc", name))),
     procReadOnly: PROC_READ_ONLY.filter((name) => existsSync(join("/proc", name))),
-    ttyGroup: identity.mode === "root" ? readTtyGroup(options.root) : undefined,
-    lacks: findLacks(identity, overlay),
+    ttyGroup: identity.mode === "root" ? readTtyGroup(root) : undefined,
+    lacks: findLacks(identity, overlay, findSystemFolders(root, folders, "plain")),
   };
 }
 
-function findLacks(identity: Identity, overlay: Machine["overlay"]): string[] {
+function findLacks(
+  identity: Identity,
+  overlay: Machine["overlay"],
+  folders: readonly { readonly name: string; readonly path: string }[],
+): string[] {
   const lacks: string[] = [];
   // Namespaces keep environments apart all the same; a fault of the kernel in them would find nothing behind.
   if (identity.mode === "user") lacks.push("no user number for each environment: the service is not root");
-  if (overlay === "refused")
-    lacks.push("no layer of their own over /etc: overlayfs cannot be used for the state folder");
+  if (overlay === "refused") {
+    const [submount] = identity.mode === "user" ? findSubmounts(readText("/proc/self/mountinfo"), folders) : [];
+    const why =
+      submount === undefined
+        ? "overlayfs cannot be used for the state folder"
+        : `${submount.path} is mounted below them, which an ordinary user's layer cannot hold`;
+    lacks.push(`no layer of their own over /etc, /usr and the like: ${why}`);
+  }
   return lacks;
 }
 
@@ -213,15 +223,23 @@ async function checkNamespaces(stateDir: string): Promise<void> {
   throw new Fault("runtime.unable", `Cannot make namespaces as an ordinary user: ${why}`, { told });
 }
 
-/** Tries an overlay of the root's `/etc` in passing namespaces. */
-async function probeOverlay({ stateDir, root }: MachineOptions, identity: Identity): Promise<Machine["overlay"]> {
-  const folder = join(stateDir, "probe");
-  for (const name of ["upper", "work", "at"]) mkdirSync(join(folder, name), { recursive: true, mode: 0o700 });
-  const layers = `lowerdir=${join(root, "etc")},upperdir=${join(folder, "upper")},workdir=${join(folder, "work")}`;
+/** Tries an overlay of each system folder in passing namespaces. */
+async function probeOverlay(
+  { stateDir, root, folders }: { stateDir: string; root: string; folders: readonly string[] },
+  identity: Identity,
+): Promise<Machine["overlay"]> {
+  const words = folders.flatMap((name) => {
+    const [upper, work, at] = ["upper", "work", "at"].map((kind) => join(stateDir, "probe", kind, name));
+    for (const path of [upper, work, at]) mkdirSync(path ?? "", { recursive: true, mode: 0o700 });
+    const layers = `lowerdir=${join(root, name)},upperdir=${upper ?? ""},workdir=${work ?? ""}`;
+    return [identity.mode === "root" ? layers : `${layers},userxattr`, at ?? ""];
+  });
   const user = identity.mode === "root" ? [] : ["--user", "--map-root-user"];
-  const options = identity.mode === "root" ? layers : `${layers},userxattr`;
-  const mount = ["mount", "-t", "overlay", "overlay", "-o", options, join(folder, "at")];
-  const { exitCode } = await runProgram(["unshare", ...user, "--mount", ...mount]);
+  const mount = 'while [ $# -gt 0 ]; do mount -t overlay overlay -o "$1" "$2" || exit 1; shift 2; done';
+  const { exitCode } = await runProgram(["unshare", ...user, "--mount", "sh", "-c", mount, "sh", ...words]);
+  // What overlayfs leaves is closed to its owner, and whoever removes the state folder by hand would be refused.
+  await runProgram(["chmod", "-R", "u+rwX", "--", join(stateDir, "probe")]);
+  rmSync(join(stateDir, "probe"), { recursive: true });
   if (exitCode !== 0) return "refused";
   return identity.mode === "root" ? "plain" : "userxattr";
 }

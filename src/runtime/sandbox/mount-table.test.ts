@@ -11,6 +11,7 @@ const FACTS: MountFacts = {
     { name: "etc", path: "/etc" },
   ],
   overlay: "plain",
+  submounts: [],
   hidden: [
     { path: "etc/ssh", isFolder: true },
     { path: "etc/secret", isFolder: false },
@@ -37,7 +38,7 @@ test("makeMountTable() begins with a top that nobody inside can write to, and hi
     `overlay ${E}/root/usr overlay nosuid,nodev,lowerdir=/usr,upperdir=${E}/upper/usr,workdir=${WORK}/usr 0 0`,
     `overlay ${E}/root/etc overlay nosuid,nodev,lowerdir=/etc,upperdir=${E}/upper/etc,workdir=${WORK}/etc 0 0`,
     `${E}/inside ${E}/root/opt/slipway none bind,ro,nosuid,nodev 0 0`,
-    `/some\\040where/node ${E}/root/opt/slipway/bin/node none bind,ro,nosuid,nodev 0 0`,
+    `/some\\040where/node ${E}/root/opt/slipway/bin/node none rbind,ro,nosuid,nodev 0 0`,
     `${E}/empty ${E}/root/etc/ssh none bind,ro,nosuid,nodev 0 0`,
     `/dev/null ${E}/root/etc/secret none bind 0 0`,
     `${E}/home ${E}/root/home/dev none bind,nosuid,nodev 0 0`,
@@ -54,8 +55,21 @@ test("makeMountTable() lets no set-uid program of any mount count, devices apart
 
 test("makeMountTable() shows the system read-only where no layer can be laid over it", () => {
   expect(makeMountTable({ ...FACTS, overlay: "refused" })).toContain(
-    `\n/usr ${E}/root/usr none bind,ro,nosuid,nodev 0 0\n`,
+    `\n/usr ${E}/root/usr none rbind,ro,nosuid,nodev 0 0\n`,
   );
+});
+
+test("makeMountTable() shows what is mounted below the system read-only, and hides what lies in that", () => {
+  const submounts = [{ name: "usr/local", path: "/usr/local" }];
+  const hidden = [{ path: "usr/local/secret", isFolder: true }];
+  expect(
+    makeMountTable({ ...FACTS, extras: {}, submounts, hidden })
+      .split("\n")
+      .slice(4, 6),
+  ).toEqual([
+    `/usr/local ${E}/root/usr/local none rbind,ro,nosuid,nodev 0 0`,
+    `${E}/empty ${E}/root/usr/local/secret none bind,ro,nosuid,nodev 0 0`,
+  ]);
 });
 
 test("makeMountTable() names no group for terminals where there is none to name", () => {

@@ -10,6 +10,7 @@ import { join } from "node:path";
 
 import { INSIDE, WORKSPACE } from "./layout.ts";
 import type { Place } from "./layout.ts";
+import type { Submount } from "./submounts.ts";
 
 export interface MountFacts {
   readonly place: Place;
@@ -17,6 +18,8 @@ export interface MountFacts {
   readonly systemFolders: readonly { readonly name: string; readonly path: string }[];
   /** Whether this machine lets us lay a writable layer over them; read-only otherwise. */
   readonly overlay: "plain" | "userxattr" | "refused";
+  /** What is mounted below them, to be seen inside as well. */
+  readonly submounts: readonly Submount[];
   /** Paths below the system folders that are not shown. */
   readonly hidden: readonly { readonly path: string; readonly isFolder: boolean }[];
   /** What becomes `/workspace`. */
@@ -47,7 +50,8 @@ export function makeMountTable(facts: MountFacts): string {
     readOnly(place.root, place.root),
     ...facts.systemFolders.map((folder) => systemLine(facts, folder)),
     readOnly(place.inside, at(INSIDE)),
-    ...Object.entries(facts.extras).map(([name, from]) => readOnly(from, at(join(INSIDE, name)))),
+    ...Object.entries(facts.extras).map(([name, from]) => readOnlyTree(from, at(join(INSIDE, name)))),
+    ...facts.submounts.map(({ name, path }) => readOnlyTree(path, at(name))),
     ...facts.hidden.map(({ path, isFolder }) => hide(place, at(path), isFolder)),
     writable(place.home, at(join("home", facts.user))),
     writable(facts.workspace, at(WORKSPACE)),
@@ -70,7 +74,7 @@ export function makeMountTable(facts: MountFacts): string {
 function systemLine({ place, overlay }: MountFacts, { name, path }: MountFacts["systemFolders"][number]): string {
   const to = join(place.root, name);
   // Without layers /etc is a folder of links that `skeleton.ts` makes.
-  if (overlay === "refused") return readOnly(name === "etc" ? join(place.upper, "etc") : path, to);
+  if (overlay === "refused") return readOnlyTree(name === "etc" ? join(place.upper, "etc") : path, to);
   const layers = `lowerdir=${path},upperdir=${join(place.upper, name)},workdir=${join(place.work, name)}`;
   return line("overlay", to, "overlay", `nosuid,nodev,${layers}${overlay === "userxattr" ? ",userxattr" : ""}`);
 }
@@ -81,6 +85,11 @@ function hide(place: Place, path: string, isFolder: boolean): string {
 
 function readOnly(from: string, to: string): string {
   return line(from, to, "none", "bind,ro,nosuid,nodev");
+}
+
+/** With all that is mounted in it, which stays as writable as it is: `submounts` come on top. */
+function readOnlyTree(from: string, to: string): string {
+  return line(from, to, "none", "rbind,ro,nosuid,nodev");
 }
 
 function writable(from: string, to: string): string {

@@ -57,7 +57,9 @@ test("openSandbox() does without layers over the system where it has to, and say
     },
   );
   expect([exitCode, stderr]).toEqual([0, ""]);
-  expect(stdout).toContain("lacks no layer of their own over /etc: overlayfs cannot be used for the state folder");
+  expect(stdout).toContain(
+    "lacks no layer of their own over /etc, /usr and the like: overlayfs cannot be used for the state folder",
+  );
   expect(stdout).toMatch(/\ndev\nhello-main\n\d+\n\/etc\/ssh\/:\n\n\/opt\/slipway\/etc\/ssh\/:\nlinks\n/);
   expect(stdout).toMatch(/^\/usr\/local\/bin:.*:\/opt\/slipway\/bin$/m);
   expect(stdout.match(/^touch: cannot touch .*Read-only file system$/gm)).toHaveLength(3);

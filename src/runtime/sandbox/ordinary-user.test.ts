@@ -1,13 +1,14 @@
 /** Environments of a service that is not root: it is started as one from here, since these tests are root themselves. */
-import { cpSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 
 import { whyNoService } from "../../../test/harness/needs.ts";
+import { giveFolder } from "../../../test/harness/ordinary-user.ts";
 import { run } from "../../../test/harness/program.ts";
 import type { Told } from "../../../test/harness/programs/use-sandbox.ts";
 import type { Source } from "../runtime.ts";
-import { giveFolder, openTestSandbox, START } from "../../../test/harness/sandbox.ts";
+import { openTestSandbox, START } from "../../../test/harness/sandbox.ts";
 import type { TestSandbox } from "../../../test/harness/sandbox.ts";
 
 const why = whyNoService();
@@ -90,7 +91,10 @@ test("an ordinary user's environments work, as that user, apart from the machine
   expect(stdout).toContain("lacks no network beyond its own loopback: an ordinary user cannot make it");
   expect(stdout).toContain(`destroy ${spec.id}`);
   expect(readdirSync(join(folder, "state/environments"))).toEqual([]);
-  expect(existsSync(join(folder, "state/environments", spec.id))).toBe(false);
+  // A bug of ours: what overlayfs left of a first look was closed to its owner, so that they could not remove the state
+  // folder.
+  const ownRemoval = await run([...AS_USER, "rm", "-r", "--", join(folder, "state")]);
+  expect(ownRemoval).toMatchObject({ exitCode: 0, stderr: "" });
 });
 
 test("the service command of an ordinary user's environment runs without any capability, and again after its end", async () => {

@@ -11,9 +11,12 @@ import { mirrorMount } from "./checkout.ts";
 import { groupMounts } from "./control-groups.ts";
 import type { Host } from "./host.ts";
 import type { Place } from "./layout.ts";
-import { findHidden, listNames } from "./machine.ts";
+import { findHidden, listNames, readText } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import { makeMountTable } from "./mount-table.ts";
 import { makeMountPoint } from "./skeleton.ts";
+import { findSubmounts } from "./submounts.ts";
+import type { Submount } from "./submounts.ts";
 
 /** Without a limit on memory, `/dev/shm` may take this much: browsers want more than the 64 MiB of container engines. */
 const SHM_BYTES = 256 * 1024 * 1024;
@@ -45,6 +48,7 @@ export function prepareMounts(
   const table = makeMountTable({
     ...machine,
     systemFolders: machine.systemFolders.filter(({ path }) => existsSync(path)),
+    submounts: listSubmounts(machine, place),
     hidden: findHidden(machine),
     place,
     workspace,
@@ -56,4 +60,15 @@ export function prepareMounts(
     shmBytes: Math.floor((spec.limits.memoryBytes ?? 2 * SHM_BYTES) / 2),
   });
   writeFileSync(place.mountTable, table, { mode: 0o600 });
+}
+
+/** What is mounted below the system now, but for what environments have of their own in its place. */
+function listSubmounts({ systemFolders, overlay }: Machine, place: Place): Submount[] {
+  const found = findSubmounts(readText("/proc/self/mountinfo"), systemFolders).filter(
+    ({ name, path }) => existsSync(path) && !`${name}/`.startsWith("opt/slipway/"),
+  );
+  // Without layers the root's own /etc is seen elsewhere, through links.
+  if (overlay === "refused")
+    return found.map((one) => ({ ...one, name: one.name.replace(/^etc\//, "opt/slipway/etc/") }));
+  return found.filter(({ name }) => !existsSync(join(place.upper, name)));
 }
