@@ -43,6 +43,8 @@ export interface ServiceOptions {
   readonly limits?: Readonly<Record<string, unknown>>;
   /** @default loopback, the fastest */
   readonly network?: "auto" | "nat" | "loopback";
+  /** Of the root file system under environments. @default the machine's own */
+  readonly root?: string;
   /** Beside its port on the loopback; as in the settings file. */
   readonly listen?: {
     readonly ssh?: readonly string[];
@@ -360,7 +362,7 @@ function settingsText(options: ServiceOptions, { people: known, port, httpPort, 
     ) as unknown,
     grants: options.grants ?? [{ people: "*", repositories: "*" }],
     limits: { sessionsPerPerson: 200, ...options.limits },
-    sandbox: { firstUid, uidCount: UID_COUNT, network: options.network ?? "loopback" },
+    sandbox: { firstUid, uidCount: UID_COUNT, network: options.network ?? "loopback", root: options.root ?? "/" },
     ...options.settings,
   };
   return `${JSON.stringify(settings, undefined, 2)}\n`;

@@ -80,13 +80,20 @@ const NEEDED = {
   du: "coreutils",
 };
 
-/** Programs of the root file system. */
+/** Programs of the root file system: what the scripts beside this file start once it is their root. */
 const NEEDED_INSIDE = {
-  "usr/sbin/sshd": "openssh-server",
-  "usr/bin/git": "git",
-  "usr/bin/setpriv": "util-linux",
-  "usr/bin/setsid": "util-linux",
+  sh: "dash",
+  umount: "mount",
+  unshare: "util-linux",
+  setpriv: "util-linux",
+  setsid: "util-linux",
+  date: "coreutils",
+  sleep: "coreutils",
+  git: "git",
 };
+
+/** `door.sh` names it so: sshd wants to be started by its whole path. */
+const SSHD = "usr/sbin/sshd";
 
 /**
  * Looks at the machine.
@@ -155,6 +162,10 @@ function findSystemFolders(
 }
 
 function checkPaths({ stateDir, root }: MachineOptions): void {
+  if (!existsSync(join(root, "."))) {
+    const told = `the root file system ${root} is not there`;
+    throw new Fault("runtime.unable", `Cannot run environments: ${told}`, { told });
+  }
   for (const path of [stateDir, root]) {
     if (isMountablePath(path)) continue;
     const told = `"${path}" cannot be used: an absolute path without comma, colon, quote or backslash is needed`;
@@ -164,12 +175,25 @@ function checkPaths({ stateDir, root }: MachineOptions): void {
 
 function checkPrograms(root: string): void {
   const missing = Object.entries(NEEDED).filter(([name]) => findProgram(name) === undefined);
-  const missingInside = Object.entries(NEEDED_INSIDE).filter(([path]) => !existsSync(join(root, path)));
-  if (missing.length + missingInside.length === 0) return;
-  const packages = [...new Set([...missing, ...missingInside].map(([, name]) => name))].join(" ");
-  const names = [...missing.map(([name]) => name), ...missingInside.map(([path]) => join(root, path))].join(", ");
-  const told = `this machine lacks ${names} (Debian packages: ${packages})`;
-  throw new Fault("runtime.unable", `Cannot run environments: ${told}`, { told });
+  const missingInside = Object.entries(NEEDED_INSIDE).filter(([name]) => !isInRoot(root, name));
+  if (!existsSync(join(root, SSHD))) missingInside.push([`/${SSHD}`, "openssh-server"]);
+  const lacks = [
+    describeMissing("this machine", missing),
+    describeMissing(`the root file system ${root}`, missingInside),
+  ];
+  const told = lacks.filter((text) => text !== "").join("; ");
+  if (told !== "") throw new Fault("runtime.unable", `Cannot run environments: ${told}`, { told });
+}
+
+function describeMissing(where: string, missing: readonly (readonly [name: string, packageName: string])[]): string {
+  if (missing.length === 0) return "";
+  const packages = [...new Set(missing.map(([, name]) => name))].join(" ");
+  return `${where} lacks ${missing.map(([name]) => name).join(", ")} (Debian packages: ${packages})`;
+}
+
+/** Says whether a program is in a folder of the root where the same words find it inside. A link leads somewhere else there. */
+function isInRoot(root: string, name: string): boolean {
+  return MACHINE_ENV.PATH.split(":").some((folder) => listNames(join(root, folder)).includes(name));
 }
 
 /** Finds a program of this machine as `MACHINE_ENV` does. */

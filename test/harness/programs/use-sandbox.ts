@@ -13,6 +13,8 @@ import type { NetworkChoice } from "../../../src/runtime/sandbox/open-network.ts
 /** What it is told, as JSON. */
 export interface Told {
   readonly stateDir: string;
+  /** @default "/" */
+  readonly root?: string;
   readonly gatewayKey: string;
   readonly network: NetworkChoice;
   readonly specs: readonly EnvironmentSpec[];
@@ -27,7 +29,7 @@ const told = JSON.parse(text) as Told;
 const never = new AbortController().signal;
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
-const runtime = await openSandbox({ ...told, root: "/", clock: makeClock(), log: makeLog("warn") });
+const runtime = await openSandbox({ root: "/", ...told, clock: makeClock(), log: makeLog("warn") });
 for (const lack of runtime.lacks) say(`lacks ${lack}`);
 say("open");
 for (const word of words) {
