@@ -11,6 +11,8 @@ import { Fault } from "../base/fault.ts";
 import { nearestTo } from "../base/nearest.ts";
 import { readLogin } from "../policy/login.ts";
 import { matchLogin } from "../policy/match-login.ts";
+import { staleLine } from "../policy/stale-line.ts";
+import type { AsOf, PlaceLogin } from "../forge/directory.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import type { GarbageReport } from "../wire/garbage.ts";
 import type { EnvironmentRow } from "../wire/lobby.ts";
@@ -20,7 +22,6 @@ import { placeKindOf } from "./clusters.ts";
 import type { Context } from "./context.ts";
 import { halt, makeEntries } from "./entries.ts";
 import { makeGarbage } from "./garbage.ts";
-import { plainLine } from "./lines.ts";
 import { migrateEnvironment } from "./migrate.ts";
 import { type NewRequest, planBranch } from "./new-branch.ts";
 import type { OpenEnvironment } from "./open-environment.ts";
@@ -56,7 +57,11 @@ export interface Environments {
    * @param signal ends the waiting; what was begun goes on
    * @throws {Fault} with the sentence for the person
    */
-  enter(request: EnterRequest, report: Report, signal: AbortSignal): Promise<OpenEnvironment>;
+  enter(
+    request: EnterRequest,
+    report: Report,
+    signal: AbortSignal,
+  ): Promise<OpenEnvironment & { readonly asOf?: AsOf }>;
   /** Calls back when an environment is taken away. @returns a function that stops it */
   onGone(id: string, listener: (reason: string) => void): () => void;
   /** Those of one person, or all. */
@@ -97,11 +102,10 @@ export function makeEnvironments(context: Context): Environments {
   return {
     enter: async ({ who, ...request }, report, signal) => {
       closing.signal.throwIfAborted();
-      const login = readLogin(request.login);
-      if (login.type === "lobby") throw new Error("Cannot enter the lobby: it is no environment");
-      const target = await resolveLogin(who, login, { store, mirrors, directory, clock }, signal);
+      const target = await resolveLogin(who, readPlace(request.login), { store, mirrors, directory, clock }, signal);
       tellStale(context, who, target, report);
-      return openTarget(context, entries, { person: who.person, target, report }, signal);
+      const open = await openTarget(context, entries, { person: who.person, target, report }, signal);
+      return { ...open, ...asOfOf(target) };
     },
     onGone: (id, listener) => {
       const own = (reason: string): void => listener(reason);
@@ -148,6 +152,12 @@ export function makeEnvironments(context: Context): Environments {
   };
 }
 
+function readPlace(text: string): PlaceLogin {
+  const login = readLogin(text);
+  if (login.type === "lobby") throw new Error("Cannot enter the lobby: it is no environment");
+  return login;
+}
+
 /** Finds the record that a login means among the person's own, in every spelling that `enter` takes. */
 async function findOwn(context: Context, ref: EnvironmentRef): Promise<EnvironmentRecord> {
   const { store } = context;
@@ -187,10 +197,14 @@ async function personMeant({ store, directory }: Context, text: string): Promise
   });
 }
 
+function asOfOf({ asOf }: Target): { readonly asOf?: AsOf } {
+  return asOf === undefined ? {} : { asOf };
+}
+
 /** Lets in by the last good answer, and says so. */
 function tellStale({ log }: Context, who: Who, { asOf, login }: Target, report: Report): void {
   if (asOf === undefined) return;
   const at = new Date(asOf.at).toISOString();
   log.warn("access.stale", { person: who.person, login, forge: asOf.forge, verifiedAt: at });
-  report(plainLine(`${asOf.forge} cannot be reached; you are let in by what it said at ${at}`));
+  report(staleLine(asOf.forge, asOf.at));
 }

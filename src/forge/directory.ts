@@ -90,7 +90,7 @@ export interface Directory {
   /** Says the same as `mayUse` from memory: whether a session may go on. */
   judge(who: Who, repository?: string): Use;
   /**
-   * Calls back once, as soon as `judge` refuses a live session. Whoever admits subscribes first and then judges, so that
+   * Calls back once, as soon as `judge` refuses a live session. Whoever admits subscribes first and then decides, so that
    * nothing falls between the two.
    *
    * @returns a function that stops it

@@ -11,7 +11,8 @@ import type { Log } from "../base/log.ts";
 import type { Transport } from "../ssh/transport.ts";
 import { enterFar } from "./far.ts";
 import { Fault } from "../base/fault.ts";
-import type { Use } from "../forge/directory.ts";
+import type { AsOf, Use } from "../forge/directory.ts";
+import { staleLine } from "../policy/stale-line.ts";
 import type { Person, Who } from "../wire/person.ts";
 import type { GatewayDeps } from "./ports.ts";
 import type { Relay } from "./relay.ts";
@@ -51,8 +52,7 @@ export async function admit(deps: GatewayDeps, request: AdmitRequest, signal: Ab
 }
 
 async function admitToLobby(deps: GatewayDeps, request: AdmitRequest, signal: AbortSignal): Promise<Admitted> {
-  mustBeAllowed(await deps.directory.mayUse(whoOf(request), undefined, signal));
-  const unhold = holdRight(deps, request);
+  const unhold = await holdRight(deps, request, {}, signal);
   let relay: Relay | undefined;
   const far = deps.lobby.open({
     id: request.id,
@@ -80,6 +80,7 @@ async function admitToLobby(deps: GatewayDeps, request: AdmitRequest, signal: Ab
 }
 
 async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, signal: AbortSignal): Promise<Admitted> {
+  const beganAt = deps.clock.elapsed();
   const environment = await deps.environments.enter(
     { who: whoOf(request), login: request.login },
     request.showLine,
@@ -106,8 +107,9 @@ async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, sign
       },
       signal,
     );
-    links.push(holdRight(deps, request, environment.repository));
     links.push(deps.environments.onGone(environment.id, request.onOver), environment.attached(request.id));
+    const enteredInMs = deps.clock.elapsed() - beganAt;
+    links.push(await holdRight(deps, request, { ...environment, enteredInMs }, signal));
     return {
       far,
       environment: environment.id,
@@ -142,23 +144,47 @@ function mustBeAllowed(use: Use): void {
   });
 }
 
+/** What somebody enters; for the lobby nothing of it. */
+interface Entered {
+  readonly repository?: string;
+  /** Set when they were let so far by the last good answer, and told so. */
+  readonly asOf?: AsOf;
+  /** How long it took from that answer to here. */
+  readonly enteredInMs?: number;
+}
+
+/** A forge that did not answer so lately is not waited for again. A guess. */
+const VAIN_MS = 10_000;
+
 /**
- * Sees to it that a session ends as soon as its person's right does. Subscribes first, then judges: what is taken away
- * between the decision to let them in and now is not missed.
+ * Sees to it that a session ends as soon as its person's right does. Subscribes first, then decides, and asks the forge
+ * for what has grown old while the environment was made: what is taken away meanwhile is not missed.
  *
  * @returns a function that stops it
+ * @throws {Fault} with the sentence for the person
  */
-function holdRight(deps: GatewayDeps, request: AdmitRequest, repository?: string): () => void {
-  const session = { who: whoOf(request), ...(repository === undefined ? {} : { repository }) };
-  const unwatch = deps.directory.watch(session, (told) => {
+async function holdRight(
+  deps: GatewayDeps,
+  request: AdmitRequest,
+  { repository, asOf, enteredInMs = Infinity }: Entered,
+  signal: AbortSignal,
+): Promise<() => void> {
+  const who = whoOf(request);
+  let lost: string | undefined;
+  let isIn = false;
+  const unwatch = deps.directory.watch({ who, ...(repository === undefined ? {} : { repository }) }, (told) => {
+    lost = told;
+    if (!isIn) return;
     request.log.warn("session.revoked", { reason: told });
     deps.metrics.sessionRevoked();
     request.onOver(told);
   });
   try {
-    const use = deps.directory.judge(session.who, repository);
-    mustBeAllowed(use);
-    if (use.allowed && use.asOf !== undefined) deps.metrics.loginStale();
+    const isVain = asOf !== undefined && enteredInMs < VAIN_MS;
+    const use = isVain ? deps.directory.judge(who, repository) : await deps.directory.mayUse(who, repository, signal);
+    mustBeAllowed(lost === undefined ? use : { allowed: false, isUnverified: false, told: lost });
+    if (use.allowed && use.asOf !== undefined) countStale(deps, request, use.asOf, asOf !== undefined);
+    isIn = true;
     return unwatch;
   } catch (error) {
     unwatch();
@@ -170,6 +196,15 @@ function judgeInLobby(wanted: Target): Verdict {
   return wanted.type === "session"
     ? { allowed: true }
     : { allowed: false, reason: "the lobby takes commands only; forward through an environment's login" };
+}
+
+/** Lets in by the last good answer, and says so. */
+function countStale({ metrics }: GatewayDeps, request: AdmitRequest, { forge, at }: AsOf, isTold: boolean): void {
+  metrics.loginStale();
+  if (isTold) return;
+  const verifiedAt = new Date(at).toISOString();
+  request.log.warn("access.stale", { person: request.person.id, login: request.login, forge, verifiedAt });
+  request.showLine(staleLine(forge, at));
 }
 
 const AUDIT_BEHIND: Verdict = { allowed: false, reason: "the audit log cannot be written at the moment" };

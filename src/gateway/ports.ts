@@ -6,7 +6,7 @@
 import type { Target, Verdict } from "../policy/forward.ts";
 import type { Clock } from "../base/clock.ts";
 import type { Log } from "../base/log.ts";
-import type { Directory } from "../forge/directory.ts";
+import type { AsOf, Directory } from "../forge/directory.ts";
 import type { SigningKey } from "../ssh/private-keys.ts";
 import type { AuditEvent } from "../wire/audit.ts";
 import type { Person, Who } from "../wire/person.ts";
@@ -22,6 +22,8 @@ export interface OpenEnvironment {
   readonly login: string;
   /** Id of the repository that it is of: whoever is inside has to go on being allowed to use it. */
   readonly repository: string;
+  /** Set when the forge could not be asked whether its person may be let in, and they were told so. */
+  readonly asOf?: AsOf;
   /** Opens one more way in; `end` hangs up on what runs in the foreground. */
   connect(
     session: { sessionId: string; login: string },

@@ -34,13 +34,22 @@ type Step =
       readonly person: Person;
       readonly repository: Repository;
     }
-  | { readonly do: "login"; readonly process: 0 | 1; readonly person: Person; readonly repository: Repository }
+  | {
+      readonly do: "login";
+      readonly process: 0 | 1;
+      readonly person: Person;
+      readonly repository: Repository;
+      /** How long the environment takes to be made, between the first decision and the watch. */
+      readonly takesMs: number;
+    }
   | { readonly do: "restart"; readonly process: 0 | 1 };
 
 const person = fc.constantFrom(...PEOPLE);
 const repository = fc.constantFrom(...REPOSITORIES);
 const process = fc.constantFrom(0 as const, 1 as const);
 const isGiven = fc.boolean();
+/** One that runs, or one that has to be made. */
+const takesMs = fc.oneof({ weight: 3, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 45_000 }));
 
 const wait = fc.record({ do: fc.constant("wait" as const), ms: fc.integer({ min: 1, max: 30_000 }) });
 const hintType = fc.constantFrom<Hint["type"]>("account", "repository", "role", "roles-of", "everything");
@@ -63,7 +72,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 2,
     arbitrary: fc.record({ do: fc.constant("hint" as const), process, type: hintType, person, repository }),
   },
-  { weight: 8, arbitrary: fc.record({ do: fc.constant("login" as const), process, person, repository }) },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant("login" as const), process, person, repository, takesMs }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("restart" as const), process }) },
 );
 
@@ -73,12 +82,12 @@ const told = fc
   .map(({ process: one, other, person: who, repository: where, type, waitMs }): Step[] => [
     { do: "role", person: who, repository: where, isGiven: true },
     { do: "wait", ms: 11_000 },
-    { do: "login", process: one, person: who, repository: where },
+    { do: "login", process: one, person: who, repository: where, takesMs: 0 },
     { do: "wait", ms: 6_000 },
     { do: "role", person: who, repository: where, isGiven: false },
     { do: "hint", process: other, type, person: who, repository: where },
     { do: "wait", ms: waitMs },
-    { do: "login", process: one, person: who, repository: where },
+    { do: "login", process: one, person: who, repository: where, takesMs: 0 },
   ]);
 
 /** An answer from before a removal comes after one from after it. */
@@ -88,27 +97,39 @@ const overtaken = fc
     { do: "role", person: who, repository: where, isGiven: true },
     { do: "wait", ms: 11_000 },
     { do: "forge", is: "slow", readsAt: "beginning" },
-    { do: "login", process: one, person: who, repository: where },
+    { do: "login", process: one, person: who, repository: where, takesMs: 0 },
     { do: "role", person: who, repository: where, isGiven: false },
     { do: "forge", is: "quick", readsAt: from },
     { do: "hint", process: one, type, person: who, repository: where },
     { do: "wait", ms: 6_000 },
-    { do: "login", process: one, person: who, repository: where },
+    { do: "login", process: one, person: who, repository: where, takesMs: 0 },
   ]);
 
 /** Somebody works while the forge is away, and was removed meanwhile. */
 const outlived = fc
   .record({ process, person, repository, waitMs: fc.nat(90_000) })
   .map(({ process: one, person: who, repository: where, waitMs }): Step[] => [
-    { do: "login", process: one, person: who, repository: where },
+    { do: "login", process: one, person: who, repository: where, takesMs: 0 },
     { do: "wait", ms: 3_000 },
     { do: "forge", is: "away", readsAt: "beginning" },
     { do: "key", person: who, isGiven: false },
     { do: "wait", ms: waitMs },
-    { do: "login", process: one, person: who, repository: where },
+    { do: "login", process: one, person: who, repository: where, takesMs: 0 },
     { do: "wait", ms: 4_000 },
     { do: "forge", is: "quick", readsAt: "beginning" },
     { do: "key", person: who, isGiven: true },
+  ]);
+
+/** Somebody is removed while their environment is made. */
+const slowlyMade = fc
+  .record({ process, person, repository, takesMs: fc.integer({ min: 20_000, max: 45_000 }) })
+  .map(({ process: one, person: who, repository: where, takesMs: ms }): Step[] => [
+    { do: "role", person: who, repository: where, isGiven: true },
+    { do: "wait", ms: 11_000 },
+    { do: "login", process: one, person: who, repository: where, takesMs: ms },
+    { do: "wait", ms: 2_000 },
+    { do: "role", person: who, repository: where, isGiven: false },
+    { do: "wait", ms },
   ]);
 
 const steps = fc
@@ -118,6 +139,7 @@ const steps = fc
       { weight: 1, arbitrary: told },
       { weight: 1, arbitrary: overtaken },
       { weight: 1, arbitrary: outlived },
+      { weight: 1, arbitrary: slowlyMade },
     ),
     { minLength: 5, maxLength: 40 },
   )
@@ -198,7 +220,7 @@ class Trial implements AsyncDisposable {
         this.#pending.push(this.#hint(given));
         break;
       case "login":
-        this.#pending.push(this.login(given));
+        this.#pending.push(this.login(given, given.takesMs));
         break;
       case "restart": {
         for (const session of [...this.sessions]) if (session.process === given.process) this.sessions.delete(session);
@@ -222,7 +244,7 @@ class Trial implements AsyncDisposable {
   }
 
   /** Logs in as the gateway does. */
-  async login({ process: index, person: who, repository: where }: Session): Promise<boolean> {
+  async login({ process: index, person: who, repository: where }: Session, takesMs = 0): Promise<boolean> {
     const access = this.processes[index];
     const key = makeKey(Number(who));
     const beganAt = this.world.clock.now();
@@ -230,11 +252,16 @@ class Trial implements AsyncDisposable {
     const owner = access.ownerOf(key) ?? (await access.discover(key, [target], never));
     if (owner?.type !== "account") return false;
     const subject = subjectOf(who, Number(who), where);
-    const decision = await access.decide(subject, never);
-    if (!decision.allowed || access !== this.processes[index]) return false;
+    if (!(await access.decide(subject, never)).allowed || access !== this.processes[index]) return false;
+    if (takesMs > 0) await this.world.clock.sleep(takesMs);
     const session: Session = { process: index, person: who, repository: where };
-    const stop = access.watch(subject, () => this.sessions.delete(session));
-    if (!access.judge(subject).allowed) {
+    const lost = new AbortController();
+    const stop = access.watch(subject, () => {
+      lost.abort();
+      this.sessions.delete(session);
+    });
+    const { allowed } = await access.decide(subject, never);
+    if (!allowed || lost.signal.aborted || access !== this.processes[index]) {
       stop();
       return false;
     }

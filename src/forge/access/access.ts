@@ -50,7 +50,7 @@ export interface Access {
   judge(subject: Subject): Decision;
   /**
    * Watches a live session: polls what it rests on, and calls back once, with the sentence for the person, as soon as
-   * `judge` would refuse it. Whoever admits subscribes first, then judges, so that there is no gap.
+   * `judge` would refuse it. Whoever admits subscribes first, then decides, so that there is no gap.
    *
    * @returns a function that stops it
    */
