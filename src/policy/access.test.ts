@@ -53,9 +53,13 @@ test("judgeAccess() says until when it holds, and on which requests it rests", (
   });
 });
 
-test("judgeAccess() looks at the state of an account as often as at all else when no key goes with it", () => {
-  const { keys: _, ...lobby } = facts(31_000);
-  expect(judgeAccess(lobby, rules).due).toContain("account");
+// Law: "suspended … live sessions cut … within the poll interval". In the lobby, and in repositories of the settings, it was ten
+// times that, since keys were taken to go with the account: GitLab lists those of blocked people.
+test("judgeAccess() looks at the state of an account as often as at all else when no role goes with it, or no key", () => {
+  const { keys: _, ...keyless } = facts(31_000);
+  const { target: __, ...lobby } = facts(31_000);
+  expect(judgeAccess(keyless, rules).due).toContain("account");
+  expect(judgeAccess(lobby, rules).due).toEqual(["account", "keys"]);
 });
 
 test("judgeAccess() asks for what a hint put in doubt, and holds without an answer for the grace time only", () => {

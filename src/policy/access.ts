@@ -93,7 +93,10 @@ export interface Verdict {
   readonly holdsUntil: number;
 }
 
-/** The state of an account whose keys are verified often is looked at this much less often: its keys go with it. */
+/**
+ * The state of an account whose keys and role are verified often is looked at this much less often: a role goes with it at
+ * every forge. Keys do not: GitLab goes on listing those of people who are blocked.
+ */
 export const STATE_POLLS = 10;
 
 /** A no that is older is asked for again at the next login, so that who was just let in need not wait for a poll. */
@@ -112,9 +115,15 @@ export function isAtLeast(role: ForgeRole, least: ForgeRole): boolean {
   return RANKS[role] >= RANKS[least];
 }
 
+/** What a decision rests on beside the state of the account. */
+export interface RestedOn {
+  readonly hasKey: boolean;
+  readonly hasRole: boolean;
+}
+
 /** Says how long a fact stands without being asked for again. */
-export function freshMsOf(ground: GroundName, facts: { readonly hasKey: boolean }, pollMs: number): number {
-  return ground === "account" && facts.hasKey ? pollMs * STATE_POLLS : pollMs;
+export function freshMsOf(ground: GroundName, facts: RestedOn, pollMs: number): number {
+  return ground === "account" && facts.hasKey && facts.hasRole ? pollMs * STATE_POLLS : pollMs;
 }
 
 /** How old an answer is; Infinity for one of never, or of a time that cannot have been. */
@@ -189,7 +198,7 @@ function dueOf(grounds: readonly Ground[], now: number, noFreshMs: number): Grou
 /** In the order in which a refusal is told: nothing is said about a repository to somebody without a role in it. */
 function groundsOf(facts: AccessFacts, rules: AccessRules): Ground[] {
   const { account, keys, target } = facts;
-  const aboutFacts = { hasKey: keys !== undefined };
+  const aboutFacts = { hasKey: keys !== undefined, hasRole: target !== undefined };
   const ground = (name: GroundName, verified: Verified, refusal: string | undefined): Ground => ({
     name,
     verifiedAt: verified.verifiedAt,

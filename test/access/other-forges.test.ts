@@ -153,12 +153,21 @@ describe.each(cases)("beside a $name", ({ name, open, losses }) => {
       expect(await grepInside(ivy, "shop-main", [TOKEN, HOOK_SECRET])).toEqual([]);
       for (const secret of [TOKEN, HOOK_SECRET]) expect(service.log()).not.toContain(secret);
 
+      // Nobody has a role in the lobby: what ends sessions there is the account alone.
+      const lobby = ivy.startSsh(["-N", "slip@slipway"], { timeoutMs: 60_000 });
+      await until("the lobby", async () => (await ivy.lobby("who")).stdout.includes("\tslip\t"));
       const everyKind = await openEveryKind(ivy, "shop-main");
       const takenAt = performance.now();
       take(stage);
       const told = what === "blocked" ? /ivy|not among the keys/ : /no collaborator of acme\/shop/;
       const sentence = new RegExp(`(?:${told.source}).*\\(session s-[a-z0-9]{8}\\)`);
       await mustBeCut(everyKind, sentence, by === "webhook" ? 2_000 : POLL_MS + 2_000);
+      if (what === "blocked") {
+        await lobby.untilError(/suspended|no account ivy|not among the keys/, POLL_MS);
+        expect(performance.now() - takenAt).toBeLessThan(POLL_MS + 2_000);
+        expect(await ivy.lobby("ls")).toMatchObject({ exitCode: 255, stdout: "" });
+      }
+      lobby.kill();
       measured.push(`| ${name} | ${what} | ${by} | ${Math.round(performance.now() - takenAt)} ms |`);
       expect(await ivy.ssh(["shop-main@slipway", "echo in"])).toMatchObject({ exitCode: 255, stdout: "" });
     },

@@ -78,6 +78,8 @@ export class FakeForgeClient implements ForgeClient {
   delayMs: number | ((question: Question) => number) = 0;
   /** Whether an answer says how things were when it was asked for, or when it is given. */
   readsAt: "beginning" | "end" = "beginning";
+  /** As GitLab does. */
+  listsKeysOfSuspended = false;
   /** What fails instead of answering, after the delay. */
   failure: FaultCode | ((question: Question) => FaultCode | undefined) | undefined;
   budget: Budget | undefined;
@@ -156,7 +158,8 @@ export class FakeForgeClient implements ForgeClient {
   listKeys({ id }: { id: string }, ask: Ask): Promise<Answer<readonly string[] | undefined>> {
     return this.#answer({ question: "listKeys", about: id, path: `/user/${id}/keys` }, ask, () => {
       const world = this.accounts.get(id);
-      return world === undefined || world.isSuspended ? undefined : [...world.keys];
+      const isShown = world?.isSuspended !== true || this.listsKeysOfSuspended;
+      return world === undefined || !isShown ? undefined : [...world.keys];
     });
   }
 

@@ -101,7 +101,10 @@ export class Deciding {
   #askingFor(ground: GroundName, { account, key, repository }: Subject) {
     const now = this.#options.clock.now();
     const pollMs = this.#options.asking.forge(account.forge)?.settings.pollMs ?? 0;
-    const freshFrom = now + DECISION_WAIT_MS - freshMsOf(ground, { hasKey: key !== undefined }, pollMs);
+    const freshFrom =
+      now +
+      DECISION_WAIT_MS -
+      freshMsOf(ground, { hasKey: key !== undefined, hasRole: repository !== undefined }, pollMs);
     const notBefore = Math.max(Math.min(freshFrom, now), this.#options.doubts.since(ground, account, repository));
     return { priority: "login", notBefore } as const;
   }

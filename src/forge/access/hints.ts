@@ -38,6 +38,12 @@ const REST_MS = 1_000;
 /** The list of all repositories is long, and what it says of those with live sessions is asked by itself. A guess. */
 const LONG_REST_MS = 10_000;
 
+/**
+ * Of the people who are in one repository so many are asked about one by one, before its list: what the pace of requests
+ * lets through within the 2 s of issue 3, at the forges that we know. A guess.
+ */
+const HINTED_ROLES_MAX = 20;
+
 interface Wanted {
   readonly fact: Fact;
   readonly priority: Priority;
@@ -111,7 +117,7 @@ export class Hints {
         const repository = { forge, id: hint.repositoryId };
         if (known.repositories.find(repository) === undefined) return [this.#want({ type: "repositories", forge })];
         doubts.add({ type: "repository", repository }, now);
-        return [this.#want({ type: "repository", repository }), this.#want({ type: "roles", repository })];
+        return this.#followRepository(repository);
       }
       case "role": {
         const account = { forge, id: hint.accountId };
@@ -129,6 +135,30 @@ export class Hints {
         doubts.add({ type: "everything", forge }, now);
         return [this.#want({ type: "repositories", forge }), ...this.#live(forge)];
     }
+  }
+
+  /**
+   * Those who are in before everybody: the whole list takes as long as it is, and may not come to an end while it changes.
+   */
+  #followRepository(repository: ForgeRef): Promise<void>[] {
+    const live = this.#rolesIn(repository);
+    return [
+      this.#want({ type: "repository", repository }),
+      ...live.slice(0, HINTED_ROLES_MAX).map((role) => this.#want(role)),
+      this.#want({ type: "roles", repository }),
+      ...live.slice(HINTED_ROLES_MAX).map((role) => this.#want(this.#options.watches.cheapest(role))),
+    ];
+  }
+
+  /** The roles in a repository that live sessions, or decisions under way, rest on; each once. */
+  #rolesIn(repository: ForgeRef): Fact[] {
+    const { watches, deciding } = this.#options;
+    const wanted = idOfRef(repository);
+    const subjects = [...watches.subjects(), ...deciding.underWay].filter(
+      (subject) => subject.repository !== undefined && idOfRef(subject.repository) === wanted,
+    );
+    const accounts = new Map(subjects.map(({ account }) => [idOfRef(account), account]));
+    return [...accounts.values()].map((account) => ({ type: "role", account, repository }));
   }
 
   /** Live sessions first and waited for; all else that they had a role in, afterwards. */

@@ -356,6 +356,76 @@ test("hint() ends live sessions at once when somebody left a team, and doubts wh
   expect(world.clock.now() - hintedAt).toBeLessThan(2_000);
 });
 
+// Law: "cut … by webhook in under 2 s from its arrival". Only the whole list of collaborators was asked, which may be long, or
+// change each time that it is read.
+test("hint() of a repository asks about those who are in by themselves, whether or not its list can be read", async () => {
+  await using world = makeWorld();
+  const access = await world.openKnowing();
+  await world.until(access.decide(ada, never));
+  const told: string[] = [];
+  access.watch(ada, (why) => told.push(why));
+  world.client.failure = (question) => (question === "listCollaborators" ? "forge.unreached" : undefined);
+  world.client.delayMs = (question) => (question === "listCollaborators" ? 10_000 : 300);
+  world.client.repository("10").roles.delete("1");
+  void access.hint("hub", [{ type: "repository", repositoryId: "10" }]);
+  await world.clock.advance(1_000);
+  expect(told).toEqual(["ada is no collaborator of acme/shop"]);
+});
+
+test("hint() of a repository that hundreds are in asks for its list, and about few of them one by one", async () => {
+  await using world = makeWorld();
+  const crowd = Array.from({ length: 300 }, (_, at) => String(1_000 + at));
+  for (const id of crowd) {
+    world.client.addAccount(id, `p${id}`, [Number(id)]);
+    world.client.repository("10").roles.set(id, "write");
+  }
+  const access = await world.openKnowing();
+  await world.until(Promise.all(crowd.map((id) => access.decide(subjectOf(id, Number(id), "10"), never))));
+  const told: string[] = [];
+  for (const id of crowd) access.watch(subjectOf(id, Number(id), "10"), (why) => told.push(why));
+  world.client.delayMs = 300;
+  world.client.asked.length = 0;
+  for (const id of crowd.slice(0, 10)) world.client.repository("10").roles.delete(id);
+  world.client.repository("10").roles.delete("1299");
+  void access.hint("hub", [{ type: "repository", repositoryId: "10" }]);
+  await world.clock.advance(1_900);
+  expect(told).toHaveLength(11);
+  expect(world.client.countOf("readRole")).toBeLessThanOrEqual(20);
+});
+
+test("watch() asks about people by themselves when the list that would cost less cannot be read", async () => {
+  await using world = makeWorld();
+  const access = await world.openKnowing();
+  world.client.repository("10").roles.set("3", "write");
+  const eve = subjectOf("3", 3, "10");
+  const told: string[] = [];
+  for (const subject of [ada, eve]) {
+    await world.until(access.decide(subject, never));
+    access.watch(subject, (why) => told.push(why));
+  }
+  await world.clock.advance(30_000);
+  world.client.failure = (question) => (question === "listCollaborators" ? "forge.unreached" : undefined);
+  world.client.repository("10").roles.delete("1");
+  await world.clock.advance(30_000);
+  expect(told).toEqual(["ada is no collaborator of acme/shop"]);
+});
+
+test("watch() finds within the poll interval that somebody in the lobby is suspended whose keys are listed still", async () => {
+  await using world = makeWorld();
+  const access = await world.openKnowing();
+  const lobby = subjectOf("1", 1);
+  await world.until(access.decide(lobby, never));
+  const told: string[] = [];
+  access.watch(lobby, (why) => told.push(why));
+  await world.clock.advance(10_000);
+  world.client.asked.length = 0;
+  world.client.account("1").isSuspended = true;
+  world.client.listsKeysOfSuspended = true;
+  await world.clock.advance(30_000);
+  expect(told).toEqual(["the account ada is suspended at hub"]);
+  expect(world.client.countOf("readAccount")).toBe(1);
+});
+
 test("hint() asks again for something that was under way when the hint came", async () => {
   await using world = makeWorld();
   const access = await world.openKnowing();

@@ -48,6 +48,8 @@ interface Poll {
   /** Epoch ms before which it is not asked, after a failure. */
   notBefore: number;
   isUnderWay: boolean;
+  /** Asked by itself next, since the list that would have told it could not be read. */
+  isAlone: boolean;
 }
 
 /** Asked at the earliest and the latest at these shares of the poll interval: what is left is for the answer. */
@@ -183,14 +185,17 @@ export class Watches {
     const { asking, clock, random } = this.#options;
     poll.isUnderWay = true;
     const freshFrom = now - poll.freshMs * DUE_RATIO_MIN;
+    const fact = poll.isAlone ? poll.fact : this.cheapest(poll.fact);
     try {
-      await asking.ask(this.cheapest(poll.fact), {
+      await asking.ask(fact, {
         priority: "live",
         notBefore: Math.max(freshFrom, this.#doubtedSince(poll)),
       });
+      poll.isAlone = false;
     } catch {
       // Counted by whoever asks; what the sessions rest on grows older, which is all that it means here.
-      poll.notBefore = clock.now() + poll.freshMs * RETRY_RATIO;
+      poll.isAlone = fact !== poll.fact; // a list that never stops changing must not keep what is in it from being known
+      if (!poll.isAlone) poll.notBefore = clock.now() + poll.freshMs * RETRY_RATIO;
     } finally {
       poll.dueRatio = DUE_RATIO_MIN + (DUE_RATIO_MAX - DUE_RATIO_MIN) * random();
       poll.isUnderWay = false;
@@ -200,24 +205,33 @@ export class Watches {
   #beginPoll(ground: GroundName, subject: Subject): void {
     const { asking, random } = this.#options;
     const fact = factOf(ground, subject);
-    const hasKey = subject.key !== undefined;
-    // An account whose keys are watched and one whose are not are looked at at different intervals.
-    const name = pollNameOf(fact, hasKey);
+    const restedOn = { hasKey: subject.key !== undefined, hasRole: subject.repository !== undefined };
+    const forge = forgeOfFact(fact);
+    const freshMs = freshMsOf(ground, restedOn, asking.forge(forge)?.settings.pollMs ?? TICK_MAX_MS);
+    const name = pollNameOf(fact, subject);
     const known = this.#polls.get(name);
     if (known !== undefined) {
       known.watchCount += 1;
       return;
     }
-    const forge = forgeOfFact(fact);
-    const freshMs = freshMsOf(ground, { hasKey }, asking.forge(forge)?.settings.pollMs ?? TICK_MAX_MS);
     const dueRatio = DUE_RATIO_MIN + (DUE_RATIO_MAX - DUE_RATIO_MIN) * random();
-    this.#polls.set(name, { fact, ground, forge, freshMs, watchCount: 1, dueRatio, notBefore: 0, isUnderWay: false });
+    this.#polls.set(name, {
+      fact,
+      ground,
+      forge,
+      freshMs,
+      watchCount: 1,
+      dueRatio,
+      notBefore: 0,
+      isUnderWay: false,
+      isAlone: false,
+    });
     if (fact.type === "role") this.#countPair(fact.repository, 1);
   }
 
   #endPoll(ground: GroundName, subject: Subject): void {
     const fact = factOf(ground, subject);
-    const name = pollNameOf(fact, subject.key !== undefined);
+    const name = pollNameOf(fact, subject);
     const poll = this.#polls.get(name);
     if (poll === undefined) return;
     poll.watchCount -= 1;
@@ -292,8 +306,10 @@ function groundNamesOf({ key, repository }: Subject): GroundName[] {
   ];
 }
 
-function pollNameOf(fact: Fact, hasKey: boolean): string {
-  return fact.type === "account" ? `${nameOfFact(fact)} ${String(hasKey)}` : nameOfFact(fact);
+/** An account is looked at at different intervals, by what else is looked at: `freshMsOf` says which. */
+function pollNameOf(fact: Fact, { key, repository }: Subject): string {
+  const isCovered = key !== undefined && repository !== undefined;
+  return fact.type === "account" ? `${nameOfFact(fact)} ${String(isCovered)}` : nameOfFact(fact);
 }
 
 /** What a change is of that may end a session. */
