@@ -19,7 +19,7 @@ export interface Context {
   /** Absent where environments run on this machine. */
   readonly clusters?: Clusters;
   readonly mirrors: Pick<Mirrors, "pathOf" | "originUrlOf" | "refresh" | "branches" | "defaultBranch">;
-  readonly directory: Pick<Directory, "find" | "repository" | "usable" | "mayUse" | "mayPush">;
+  readonly directory: Pick<Directory, "find" | "repository" | "usable" | "mayUse" | "mayPush" | "watchPush">;
   /**
    * Has a forge make a token that pushes to one repository, by its id, and to nothing else; `undefined`: it makes none.
    * Absent where no forge does.

@@ -77,7 +77,7 @@ describe("an environment's calls", () => {
       pushers.push(`${person} ${repository}`);
       return use;
     };
-    const log = { ...makeLog("silent"), warn: note, info: note, error: note };
+    const log = { ...makeLog("silent"), debug: note, warn: note, info: note, error: note };
     await takeCalls({ ...context, log, directory: { ...directory, mayPush } }, added.record);
     return (words) => call(world.runtime.takers.get("e1aa"), words);
   }
@@ -101,6 +101,63 @@ describe("an environment's calls", () => {
     expect(await ask(ASK)).toContain("password=secret-2\n");
     expect(world.audited).toEqual([issued, issued]);
     expect(JSON.stringify([logged, world.audited])).not.toContain("secret");
+  });
+
+  // Law: "removed … no new session, and live sessions cut". What runs inside goes on, and a token that it has pushed for up to an
+  // hour after the removal.
+  test("get tokens that the forge is asked to end when the right does, until it has, and none of them again", async () => {
+    const lost: (() => void)[] = [];
+    const revoked: string[] = [];
+    let isAway = true;
+    make = async () => {
+      const password = `secret-${++made}`;
+      const revoke = async (): Promise<void> => {
+        if (isAway) throw new Fault("forge.unreached", "Cannot ask DELETE /installation/token: away");
+        revoked.push(password);
+      };
+      return { username: "x-access-token", password, expiresAt: clock.now() + HOUR_MS, revoke };
+    };
+    const { directory } = world.context();
+    const watchPush = (person: string, repository: string, onLost: () => void): (() => void) => {
+      expect([person, repository]).toEqual(["ada", "hello"]);
+      lost.push(onLost);
+      return () => lost.splice(lost.indexOf(onLost), 1);
+    };
+    const ask = await listen({ directory: { ...directory, watchPush } });
+    expect(await ask(ASK)).toContain("password=secret-1\n");
+    for (const tell of lost) tell();
+    await clock.advance(1_500);
+    expect(revoked).toEqual([]);
+    isAway = false;
+    await clock.advance(5_000);
+    expect(revoked).toEqual(["secret-1"]);
+    expect(logged.join("\n")).toContain("push.revoked");
+    // Somebody who may again gets another.
+    expect(await ask(ASK)).toContain("password=secret-2\n");
+    isAway = true;
+    lost.at(-1)?.();
+    await clock.advance(HOUR_MS);
+    expect(revoked).toEqual(["secret-1"]);
+    expect(logged.join("\n")).toContain("push.unrevoked");
+    expect(JSON.stringify(logged)).not.toContain("secret");
+    expect(clock.pendingCount).toBe(0);
+  });
+
+  test("get tokens whose right is watched until they end by themselves", async () => {
+    let watchCount = 0;
+    make = async () => ({
+      ...{ username: "x-access-token", password: "secret", expiresAt: clock.now() + HOUR_MS },
+      revoke: () => Promise.reject(new Error("Cannot be: nobody lost a right")),
+    });
+    const watchPush = (): (() => void) => {
+      watchCount += 1;
+      return () => (watchCount -= 1);
+    };
+    const ask = await listen({ directory: { ...world.context().directory, watchPush } });
+    await ask(ASK);
+    expect(watchCount).toBe(1);
+    await clock.advance(HOUR_MS);
+    expect(watchCount).toBe(0);
   });
 
   test.each([

@@ -13,6 +13,7 @@ import type { GitCredential } from "../forge/forge-client.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import type { Context } from "./context.ts";
 import { type CredentialQuestion, makeCredentialAnswer, readCredentialQuestion } from "./credential-words.ts";
+import { guardToken } from "./guard-token.ts";
 import { plainLine } from "./lines.ts";
 import { readCall } from "./read-call.ts";
 
@@ -136,6 +137,10 @@ class CredentialDesk {
       throw error;
     }
     if (this.#held !== undefined) {
+      const made = this.#held;
+      guardToken(this.#context, this.#record, made, () => {
+        if (this.#held === made) this.#held = undefined;
+      });
       await audit.append({ type: "credential.issued", environment, person, repository });
     }
     return this.#held;

@@ -169,6 +169,32 @@ describe("with a forge", () => {
     expect(access.asked).toHaveLength(1);
   });
 
+  test("watchPush() tells once when somebody may not push any more, be it that they may read still", async () => {
+    const { directory, access } = await open();
+    access.says.set("2 10", YES);
+    const lost: string[] = [];
+    for (const name of ["read", "gone", "unverified"]) {
+      directory.watchPush("github.2", "github.10", () => lost.push(name));
+      await Promise.resolve();
+      access.change();
+      access.says.set("2 10", { ...YES, isStale: true });
+      access.change();
+      expect(lost).not.toContain(name);
+      if (name === "read") access.says.set("2 10", { ...YES, role: "read" });
+      if (name === "gone") access.revoke("ivy is no collaborator of acme/shop");
+      if (name === "unverified") access.says.set("2 10", no("github could not be asked", "unverified"));
+      access.change();
+      access.change();
+      access.says.set("2 10", YES);
+    }
+    expect(lost).toEqual(["read", "gone"]);
+    // Whose right ended while their token was made is told of it as well.
+    access.says.set("2 10", no("ivy is no collaborator of acme/shop"));
+    directory.watchPush("github.2", "github.10", () => lost.push("before"));
+    await Promise.resolve();
+    expect(lost).toContain("before");
+  });
+
   test("mayUse() asks the settings of what is theirs and the forge of what is its own, never one for the other", async () => {
     const { directory, access } = await open();
     access.says.set("2", YES).set("2 10", YES);

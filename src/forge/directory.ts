@@ -87,6 +87,13 @@ export interface Directory {
   mayUse(who: Who, repository: string | undefined, signal: AbortSignal): Promise<Use>;
   /** Says whether somebody, by whatever key, may push to a repository of a forge now: by its last good answer they may not. */
   mayPush(person: string, repository: string, signal: AbortSignal): Promise<Use>;
+  /**
+   * Calls back once, as soon as somebody may not push to a repository of a forge any more. Until then that is asked again
+   * and again, as for a live session.
+   *
+   * @returns a function that stops it
+   */
+  watchPush(person: string, repository: string, onLost: () => void): () => void;
   /** Says the same as `mayUse` from memory: whether a session may go on. */
   judge(who: Who, repository?: string): Use;
   /**
@@ -237,6 +244,34 @@ class Both implements Directory {
     const ref = this.#repositories.has(repository) ? undefined : readRef(repository);
     if (this.#access === undefined || account === undefined || ref === undefined) return NO_FORGE;
     return pushOf(await this.#access.decide({ account, repository: ref }, signal), account.forge);
+  }
+
+  watchPush(person: string, repository: string, onLost: () => void): () => void {
+    const account = this.find(person)?.account;
+    const ref = this.#repositories.has(repository) ? undefined : readRef(repository);
+    const access = this.#access;
+    if (access === undefined || account === undefined || ref === undefined) return () => undefined;
+    const subject = { account, repository: ref };
+    let isOver = false;
+    const end = (): void => {
+      if (isOver) return;
+      stop();
+      onLost();
+    };
+    const look = (): void => {
+      const use = pushOf(access.judge(subject), account.forge);
+      if (!use.allowed && !use.isUnverified) end();
+    };
+    const unwatch = access.watch(subject, end);
+    // Where those who may read get in, the watch tells nothing of somebody who may only read now.
+    const unlisten = access.onChanged(look);
+    const stop = (): void => {
+      isOver = true;
+      unwatch();
+      unlisten();
+    };
+    queueMicrotask(look);
+    return stop;
   }
 
   judge(who: Who, repository?: string): Use {

@@ -44,6 +44,12 @@ export interface GitCredential {
   readonly password: string;
   /** Epoch ms; `undefined`: lasts until it is changed. */
   readonly expiresAt: number | undefined;
+  /**
+   * Has the forge end it before its time; absent where that cannot be asked for. Resolves also when it had ended already.
+   *
+   * @throws {Fault} `forge.unreached` or `forge.limited`
+   */
+  readonly revoke?: (signal: AbortSignal) => Promise<void>;
 }
 
 /** What `slip check --online` found of a credential. */

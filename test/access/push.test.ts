@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { until } from "../harness/wait.ts";
 import { openForgeService, skipWithoutService } from "./open-forge-service.ts";
@@ -44,5 +46,51 @@ test(
       async () => (await ivy.ssh(["shop-main@slipway", "true"])).exitCode === 255,
       40_000,
     );
+  },
+);
+
+/** Asks for a credential again and again, as a program does that somebody left behind. */
+const LEFT_BEHIND = `cat > asker <<'END'
+while :; do
+  printf 'protocol=https\nhost=%s\npath=acme/shop.git\n\n' "$1" | GIT_TERMINAL_PROMPT=0 git credential fill > answer.new 2>&1
+  mv answer.new answer; sleep 0.2
+done
+END
+setsid nohup sh asker "$HOST" > /dev/null 2>&1 < /dev/null &
+until grep -q ^password= answer 2> /dev/null; do sleep 0.1; done; cat answer`;
+
+// Law: "removed … no new session, and live sessions cut". Programs inside go on, and the token that they hold pushed for up to an
+// hour more.
+test(
+  "who is removed leaves no program behind that can push: it is given no token, and the one that it has is revoked",
+  { timeout: 120_000 },
+  async () => {
+    await using world = await openForgeService({ webhooks: true });
+    const { github, service } = world;
+    const ivy = service.as("ivy");
+    github.world.setCollaborator("acme/shop", "ivy", "push");
+    await until("ivy to get in", async () => (await ivy.ssh(["shop-main@slipway", "true"])).exitCode === 0, 30_000);
+    const { host } = new URL(github.url);
+    const asked = await ivy.ssh(["shop-main@slipway", `HOST=${host}; ${LEFT_BEHIND}`]);
+    const token = /^password=(ghs_\w+)$/m.exec(asked.stdout)?.[1] ?? "";
+    expect(token).not.toBe("");
+    const statusOf = async (): Promise<number> => {
+      const headers = { authorization: `Bearer ${token}` };
+      return (await fetch(`${github.apiUrl}/repos/acme/shop`, { headers })).status;
+    };
+    expect(await statusOf()).toBe(200);
+    const found = execFileSync("find", [join(service.stateFolder, "environments"), "-name", "answer"], {
+      encoding: "utf8",
+    });
+    const answer = (): string => execFileSync("cat", [found.trim()], { encoding: "utf8" });
+    expect(answer()).toContain(token);
+    github.world.removeCollaborator("acme/shop", "ivy");
+    await until("the token to be revoked", async () => (await statusOf()) === 401, 5_000);
+    const refusal = (): string | undefined => /cannot push to acme\/shop.*/.exec(answer())?.[0];
+    const told = await until("the helper to give nothing", refusal, 5_000);
+    expect(told).toContain("ivy is no collaborator of acme/shop");
+    expect(answer()).not.toContain("password=");
+    expect(service.events("push.revoked")).toHaveLength(1);
+    expect(service.log()).not.toContain(token);
   },
 );

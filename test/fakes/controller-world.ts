@@ -117,6 +117,7 @@ export async function makeWorld(): Promise<World> {
         world.grants.get(person)?.includes(repository) === true
           ? { allowed: true }
           : { allowed: false, isUnverified: false, told: "you may read it and not push to it" },
+      watchPush: () => () => undefined,
     },
     audit: {
       append: async (event) => {

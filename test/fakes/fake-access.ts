@@ -11,6 +11,8 @@ export interface FakeAccess extends Access {
   readonly says: Map<string, Decision>;
   /** Subjects that were decided on with the forge asked. */
   readonly asked: Subject[];
+  /** Tells whoever listens that something changed. */
+  change(): void;
   /** Takes every right away from whoever is watched. */
   revoke(told: string): void;
 }
@@ -52,6 +54,7 @@ export function makeFakeAccess({ accounts, repositories }: FakeAccessOptions): F
   const says = new Map<string, Decision>();
   const asked: Subject[] = [];
   const watchers = new Set<(told: string) => void>();
+  const listeners = new Set<() => void>();
   const judge = ({ account, repository }: Subject): Decision =>
     says.get(repository === undefined ? account.id : `${account.id} ${repository.id}`) ?? no("you are no collaborator");
   const isOne = (facts: ForgeRef, ref: ForgeRef): boolean => idOfRef(facts) === idOfRef(ref);
@@ -60,6 +63,9 @@ export function makeFakeAccess({ accounts, repositories }: FakeAccessOptions): F
     asked,
     revoke: (told) => {
       for (const tell of [...watchers]) tell(told);
+    },
+    change: () => {
+      for (const listener of [...listeners]) listener();
     },
     ownerOf: (key) => {
       const [first, ...others] = accounts.filter(({ keys }) => keys.includes(key));
@@ -90,7 +96,10 @@ export function makeFakeAccess({ accounts, repositories }: FakeAccessOptions): F
     },
     hint: async () => undefined,
     listAllowed: async () => ({ verifiedAt: 0, isStale: false, accounts: [] }),
-    onChanged: () => () => undefined,
+    onChanged: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     health: () => [],
     close: async () => undefined,
   };

@@ -44,7 +44,8 @@ export function makeAppCredential({ appId, key, takesWebhooks, http: options }: 
       return { authorization: `Bearer ${token}` };
     },
   });
-  return new AppCredential({ http, appHttp, installations, takesWebhooks });
+  const revoke = (token: string, signal: AbortSignal): Promise<void> => revokeToken(options, token, signal);
+  return new AppCredential({ http, appHttp, installations, takesWebhooks, revoke });
 }
 
 interface Parts {
@@ -54,6 +55,7 @@ interface Parts {
   readonly appHttp: ForgeHttp;
   readonly installations: Installations;
   readonly takesWebhooks: boolean;
+  readonly revoke: (token: string, signal: AbortSignal) => Promise<void>;
 }
 
 class AppCredential implements Credential {
@@ -106,7 +108,8 @@ class AppCredential implements Credential {
       throw new Fault("forge.refused", `Cannot make a token for pushing: the GitHub App on ${owner} ${lacks}`);
     }
     const limits = { repository_ids: [Number(id)], permissions: { contents: "write" } };
-    return forGit(await this.#installations.makeToken(installation.id, limits, { priority: "login", signal }));
+    const made = await this.#installations.makeToken(installation.id, limits, { priority: "login", signal });
+    return { ...forGit(made), revoke: (until) => this.#parts.revoke(made.token, until) };
   }
 
   async inspect(signal: AbortSignal): Promise<readonly Finding[]> {
@@ -127,6 +130,18 @@ class AppCredential implements Credential {
     const { found } = await this.#installations.find(owner, { priority: "login", signal });
     if (found !== undefined) return usable(found);
     throw new Fault("forge.refused", `Cannot get a token for ${owner}: the GitHub App is not installed there`);
+  }
+}
+
+/** A token is ended by whoever has it: docs.github.com/en/rest/apps/installations, "Revoke an installation access token". */
+async function revokeToken(options: AppOptions["http"], token: string, signal: AbortSignal): Promise<void> {
+  const authorize = (): Authorization => ({ authorization: `Bearer ${token}` });
+  try {
+    const http = openForgeHttp({ ...options, cache: NO_CACHE, authorize });
+    await http.delete("/installation/token", { priority: "login", signal });
+  } catch (error) {
+    // One that is refused opens nothing any more, which is what was wanted.
+    if (!(error instanceof Fault) || error.code !== "forge.refused") throw error;
   }
 }
 

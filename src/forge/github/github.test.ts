@@ -483,6 +483,14 @@ test("fetchCredential() and pushCredential() can fetch and push, and the latter 
   expect(await seen("shop", pushing?.password)).toBe(200);
   expect(await seen("old", pushing?.password)).toBe(404);
   expect(await seen("old", fetching.password)).toBe(200);
+  await pushing?.revoke?.(ask().signal);
+  expect(await seen("shop", pushing?.password)).toBe(401);
+  expect(await seen("shop", fetching.password)).toBe(200);
+  // One that has ended already is as good as revoked; where nobody answers it is not.
+  await pushing?.revoke?.(ask().signal);
+  await using away = await github.server.trouble({ type: "refuse" });
+  await expect(pushing?.revoke?.(ask().signal)).rejects.toMatchObject({ code: "forge.unreached" });
+  await away.end();
 });
 
 test("pushCredential() is refused without Contents: write, and there is none with a token", async () => {

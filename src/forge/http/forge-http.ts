@@ -67,6 +67,8 @@ export interface ForgeHttp {
   ): Promise<HttpAnswer<readonly Item[]>>;
   /** Sends JSON. Never sent twice, other than after a 401 or a limit, which say that nothing was done. */
   post<Value>(path: string, body: unknown, schema: z.ZodType<Value>, ask: HttpAsk): Promise<HttpAnswer<Value>>;
+  /** Takes something away. `absent`: it was not there. Never sent twice, as `post`. */
+  delete(path: string, ask: HttpAsk): Promise<HttpAnswer<null>>;
   /** Of the lane that has the least left. */
   readonly budget: Budget | undefined;
   readonly counts: RequestCounts;
@@ -83,7 +85,9 @@ export function openForgeHttp(options: ForgeHttpOptions): ForgeHttp {
     list: async (path, item, ask) => await listIn(path, { schema: z.array(item), itemsOf: (items) => items }, ask),
     listIn,
     post: async (path, body, schema, ask) =>
-      answerOf(await pages.post(sender.urlOf(path), { body, schema }, ask), `POST ${path}`),
+      answerOf(await pages.change(sender.urlOf(path), { method: "POST", body, schema }, ask), `POST ${path}`),
+    delete: async (path, ask) =>
+      answerOf(await pages.change(sender.urlOf(path), { method: "DELETE", schema: z.null() }, ask), `DELETE ${path}`),
     get budget() {
       return sender.budget;
     },

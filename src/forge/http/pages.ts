@@ -7,7 +7,7 @@
 import type { z } from "zod";
 import type { Log } from "../../base/log.ts";
 import type { AnswerCache, CachedAnswer } from "../../wire/knowledge.ts";
-import type { Reply } from "./exchange.ts";
+import type { Reply, Request } from "./exchange.ts";
 import { readNextLink } from "./links.ts";
 import type { HttpAsk, Sender, Sent } from "./sender.ts";
 import { isAbsent } from "./verdict.ts";
@@ -35,8 +35,11 @@ export interface Shape<Value> {
   readonly countOf?: (value: Value) => number;
 }
 
-export interface Posting<Value> {
-  readonly body: unknown;
+/** A request that changes something. */
+export interface Changing<Value> {
+  readonly method: "POST" | "DELETE";
+  /** Sent as JSON; absent: nothing is. */
+  readonly body?: unknown;
   readonly schema: z.ZodType<Value>;
 }
 
@@ -81,14 +84,14 @@ export class PageReader {
     throw this.#fault(url, `it redirects more than ${REDIRECTIONS_MAX} times`);
   }
 
-  /** Sends JSON to `url`; nothing of the answer is kept. */
-  async post<Value>(url: string, { body, schema }: Posting<Value>, ask: HttpAsk): Promise<Page<Value>> {
-    const headers = { "content-type": "application/json" };
-    const sent = await this.#sender.send({ method: "POST", url, headers, body: JSON.stringify(body) }, ask);
+  /** Has `url` change something; nothing of the answer is kept. */
+  async change<Value>(url: string, { method, body, schema }: Changing<Value>, ask: HttpAsk): Promise<Page<Value>> {
+    const json = { headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+    const sent = await this.#sender.send({ method, url, ...(body === undefined ? { headers: {} } : json) }, ask);
     const { reply, askedAt } = sent;
     if (isAbsent(reply.status)) return { status: "absent", askedAt, url };
-    if (reply.status >= 300) throw this.#sender.fault({ method: "POST", url }, `status ${reply.status}`);
-    const value = this.#check({ method: "POST", url }, reply, schema);
+    if (reply.status >= 300) throw this.#sender.fault({ method, url }, `status ${reply.status}`);
+    const value = this.#check({ method, url }, reply, schema);
     return { status: "ok", value, askedAt, url, ...rest(reply), next: undefined, isUnchanged: false };
   }
 
@@ -132,11 +135,7 @@ export class PageReader {
   }
 
   /** Cuts an answer down to what is read of it. Messages of the parsers of JSON repeat the text, so they are left out. */
-  #check<Value>(
-    request: { method: "GET" | "POST"; url: string },
-    { status, text }: Reply,
-    schema: z.ZodType<Value>,
-  ): Value {
+  #check<Value>(request: Pick<Request, "method" | "url">, { status, text }: Reply, schema: z.ZodType<Value>): Value {
     let body: unknown;
     try {
       body = status === 204 ? null : JSON.parse(text);

@@ -55,7 +55,7 @@ const DEFAULTS: ForgeHttpLimits = {
 };
 
 /** What a request costs: GitHub, "Rate limits for the REST API", calculating points for the secondary rate limit. */
-const POINTS = { GET: 1, POST: 5 } as const;
+const POINTS = { GET: 1, POST: 5, DELETE: 5 } as const;
 
 /** How often requests came to which end: counted from the start of the process, each try by itself. */
 export interface RequestCounts {

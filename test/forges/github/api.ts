@@ -127,6 +127,7 @@ export class Api {
     const { params, method, template } = operation;
     const call: Call = {
       ...{ world, viewer, params, query: request.query, body, addresses: this.#addressesFor(request) },
+      authorization: request.headers.authorization,
       ...{ tokens, limits, asker, isEnterprise: edition === "enterprise", method },
       rest: template.startsWith("/repos/{owner}/{repo}")
         ? path

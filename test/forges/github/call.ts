@@ -23,6 +23,8 @@ export interface Call {
   readonly addresses: Addresses;
   readonly tokens: Tokens;
   readonly limits: RateLimits;
+  /** As it was sent: some tokens are ended by whoever has them. */
+  readonly authorization: string | undefined;
   /** As whom it is counted. */
   readonly asker: string;
   /** A server of an enterprise, where people are suspended and still shown. */

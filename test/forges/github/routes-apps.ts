@@ -31,6 +31,11 @@ export const appHandlers: Handlers = {
   },
   "get /app/installations/{installation_id}": (call) => replyInstallation(call, installationOf(call)),
   "post /app/installations/{installation_id}/access_tokens": makeToken,
+  "delete /installation/token": ({ viewer, tokens, authorization = "" }) => {
+    if (viewer.type !== "installation") throw new Refusal(403, "Resource not accessible by personal access token");
+    tokens.revoke(authorization.replace(/^\S+\s+/, ""));
+    return { status: 204 };
+  },
   "get /orgs/{org}/installation": (call) => {
     const app = appOf(call);
     return replyInstallation(call, installedOn(call, app, organizationOf(call).id));
