@@ -547,6 +547,26 @@ describe("create()", () => {
   });
 });
 
+// Law: removed "from a repository … refused". Whoever had made an environment of a private repository went on reading what its
+// service printed, and had it moved.
+test("what tells of a repository, or goes on with it, asks the right to it; removing and listing do not", async () => {
+  const service = world.serve();
+  await enter(service);
+  const own = { ...main, who: { person: "ada", key: "" } };
+  await service.readLog(own);
+  world.grants.set("ada", []);
+  const refusal = { code: "grant.absent", told: "no grant for hello" };
+  await expect(service.readLog(own)).rejects.toMatchObject(refusal);
+  await expect(service.sleep(own, { by: "ada" })).rejects.toMatchObject(refusal);
+  const move = { to: "north", by: "ada", report: () => undefined };
+  await expect(service.migrate(own, move, never)).rejects.toMatchObject(refusal);
+  // An administrator asks for somebody else.
+  await service.readLog(main);
+  expect(await service.list("ada")).toHaveLength(1);
+  await service.remove(own, { force: true, by: "ada" });
+  expect(await service.list("ada")).toEqual([]);
+});
+
 describe("sleep()", () => {
   test("ends what runs, cuts the sessions with a sentence, and the next who enters wakes it", async () => {
     const service = world.serve();

@@ -40,6 +40,8 @@ const LOG_BYTES = 256 * 1024;
 export interface EnvironmentRef {
   readonly person: string;
   readonly login: string;
+  /** Its person, when it is they who ask, and not an administrator: whatever tells of a repository needs the right to it. */
+  readonly who?: Who;
 }
 
 /** Who wants to go where. */
@@ -70,7 +72,11 @@ export interface Environments {
   create(request: NewRequest, report: Report, signal: AbortSignal): Promise<string>;
   /** @throws {Fault} `environment.unsaved` listing the work that would be lost, unless `force` */
   remove(ref: EnvironmentRef, options: { readonly force: boolean; readonly by: string }): Promise<void>;
-  /** Ends every process of it and cuts its sessions; files stay, and the next who enters wakes it. */
+  /**
+   * Ends every process of it and cuts its sessions; files stay, and the next who enters wakes it.
+   *
+   * @throws {Fault} `grant.absent`, here and below, when they may not use its repository any more
+   */
   sleep(ref: EnvironmentRef, options: { readonly by: string }): Promise<void>;
   readLog(ref: EnvironmentRef): Promise<string>;
   /** Moves it to another cluster with its files. @returns how long nobody could be in it, in milliseconds */
@@ -129,12 +135,12 @@ export function makeEnvironments(context: Context): Environments {
     },
     remove: async (ref, options) => removeEnvironment(context, entries, await findOwn(context, ref), options),
     sleep: async (ref, { by }) => {
-      const record = await findOwn(context, ref);
+      const record = await findUsable(context, ref, closing.signal);
       await sleepEnvironment(context, entries, { record, told: `${record.login} was put to sleep by ${by}` });
     },
-    readLog: async (ref) => runtime.readLog((await findOwn(context, ref)).id, LOG_BYTES),
+    readLog: async (ref) => runtime.readLog((await findUsable(context, ref, closing.signal)).id, LOG_BYTES),
     migrate: async (ref, options, signal) =>
-      migrateEnvironment(context, entries, { record: await findOwn(context, ref), ...options }, signal),
+      migrateEnvironment(context, entries, { record: await findUsable(context, ref, signal), ...options }, signal),
     sweep: (isDry) => garbage.sweep(isDry),
     isBusy: () => entries.all().some(({ opening }) => opening !== undefined),
     adopt: async () => {
@@ -183,6 +189,16 @@ async function findOwn(context: Context, ref: EnvironmentRef): Promise<Environme
   throw new Fault("environment.absent", `Cannot find environment "${ref.login}" of ${ref.person}: no record fits`, {
     told: `there is no environment ${ref.login}${hint}`,
   });
+}
+
+/** The same for who goes on being in it, hearing from it or moving it: what they once made is not enough. */
+async function findUsable(context: Context, ref: EnvironmentRef, signal: AbortSignal): Promise<EnvironmentRecord> {
+  const record = await findOwn(context, ref);
+  if (ref.who === undefined) return record;
+  const use = await context.directory.mayUse(ref.who, record.repository, signal);
+  if (use.allowed) return record;
+  const message = `Cannot let ${ref.person} touch "${record.login}": ${use.told}`;
+  throw new Fault(use.isUnverified ? "forge.unreached" : "grant.absent", message, { told: use.told });
 }
 
 /** Finds the id of somebody who has environments, given it or what they are called. */

@@ -91,6 +91,17 @@ test(
     expect(told).toContain("ivy is no collaborator of acme/shop");
     expect(answer()).not.toContain("password=");
     expect(service.events("push.revoked")).toHaveLength(1);
+    // Her account is as good as before, and lets her into the lobby.
+    expect((await ivy.lobby("ls")).stdout).toContain("shop-main");
+    for (const words of [
+      ["log", "shop-main"],
+      ["sleep", "shop-main"],
+    ]) {
+      const refused = await ivy.lobby(...words);
+      expect(refused).toMatchObject({ exitCode: 77, stdout: "" });
+      expect(refused.stderr).toContain("ivy is no collaborator of acme/shop");
+    }
+    expect(await ivy.lobby("rm", "shop-main", "--force")).toMatchObject({ exitCode: 0 });
     expect(service.log()).not.toContain(token);
   },
 );

@@ -27,6 +27,8 @@ export interface EnvironmentRef {
   /** Id, or what they are called. */
   readonly person: string;
   readonly login: string;
+  /** Its person, when it is they who ask: whatever tells of a repository needs the right to it. Administrators need none. */
+  readonly who?: Who;
 }
 
 /** What the lobby needs of the environments. `controller/` has them. */
@@ -41,7 +43,11 @@ export interface LobbyEnvironments {
   ): Promise<string>;
   /** @throws {Fault} `environment.unsaved` listing the work that would be lost, unless `force` */
   remove(ref: EnvironmentRef, options: { force: boolean; by: string }): Promise<void>;
-  /** Ends every process of it and cuts its sessions; files stay, and the next who enters wakes it. */
+  /**
+   * Ends every process of it and cuts its sessions; files stay, and the next who enters wakes it.
+   *
+   * @throws {Fault} `grant.absent`, here and below, when they may not use its repository any more
+   */
   sleep(ref: EnvironmentRef, options: { by: string }): Promise<void>;
   readLog(ref: EnvironmentRef): Promise<string>;
   /** Moves it to another cluster with its files. @returns how long nobody could be in it, in milliseconds */
@@ -271,7 +277,7 @@ function maySee(person: Person, session: Session): boolean {
 
 function refOf(call: Call): EnvironmentRef {
   const person = call.options["person"];
-  if (typeof person !== "string") return { person: call.person.id, login: call.args[0] ?? "" };
+  if (typeof person !== "string") return { person: call.person.id, login: call.args[0] ?? "", who: call.who };
   mustBeAdmin(call.person, "touch environments of others");
   return { person, login: call.args[0] ?? "" };
 }
