@@ -885,7 +885,11 @@ describe("the watch", () => {
       throw new Error("Cannot destroy: busy");
     });
     await expect(service.remove(main, { force: false, by: "ada" })).rejects.toThrow("busy");
+    const fence = async () => (await world.store.environments.list()).map((record) => record.fence);
+    const before = await fence();
     await look();
+    // By its number another service is told from this one: it grew with each try, past what that one had written.
+    expect(await fence()).toEqual(before);
     expect(world.runtime.environments.size).toBe(1);
     expect(await service.list("ada")).toMatchObject([{ phase: "expiring" }]);
     world.runtime.heal();

@@ -35,7 +35,7 @@ async function clear({ clusters, store, log }: Context, entry: Entry): Promise<v
   const left = leftOf(record);
   for (const cluster of left) {
     if (entry.isMoving) return;
-    await clusters?.at(cluster).destroy(id);
+    await clusters?.at(cluster).destroy(id, record.fence);
     log.info("environment.left-behind-destroyed", { environment: id, cluster });
   }
   // Whoever opens it writes the inventory that they found.
@@ -49,5 +49,5 @@ async function clear({ clusters, store, log }: Context, entry: Entry): Promise<v
 
 /** Destroys it before the record is forgotten. @throws what destroying throws */
 export async function destroyLeft({ clusters }: Context, record: EnvironmentRecord): Promise<void> {
-  for (const cluster of leftOf(record)) await clusters?.at(cluster).destroy(record.id);
+  for (const cluster of leftOf(record)) await clusters?.at(cluster).destroy(record.id, record.fence);
 }

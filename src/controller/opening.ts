@@ -95,7 +95,7 @@ async function clearFailed({ store, runtime, log }: Context, id: string, cause: 
       await store.end(id, fence, { power: "sleeping" });
       return;
     }
-    await runtime.destroy(id);
+    await runtime.destroy(id, fence);
     await store.remove(id, fence);
   } catch (error) {
     // The watch does it later.

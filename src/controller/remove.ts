@@ -41,11 +41,14 @@ export async function removeEnvironment(
 /** Destroys an environment that is to be absent, or that nobody has ever been in. */
 export async function finishRemoval(context: Context, entries: Entries, id: string): Promise<void> {
   const { store, runtime, log } = context;
-  const record = await store.begin(id, "destroying");
+  const before = await store.find(id);
+  // Tried again it is the same operation: by its number a runtime knows what went on with it since.
+  const isTriedAgain = before?.desired === "absent" && before.operation === "destroying";
+  const record = isTriedAgain ? before : await store.begin(id, "destroying");
   const { fence } = record;
   // Whoever has begun something else with it meanwhile is not to find it gone.
   if (!(await store.update(id, fence, { desired: "absent", power: "sleeping" }))) return;
-  await runtime.destroy(id);
+  await runtime.destroy(id, fence);
   await destroyLeft(context, record);
   await store.remove(id, fence);
   entries.forget(id);

@@ -75,8 +75,8 @@ export function makePlaces(runtimes: ReadonlyMap<string, Runtime>, placeOf: Plac
     note: async (id, line) => (await of(id)).runtime.note(id, line),
     readLog: async (id, maxBytes) => (await of(id)).runtime.readLog(id, maxBytes),
     sleep: async (id) => (await of(id)).runtime.sleep(id),
-    destroy: async (id) => {
-      await (await of(id)).runtime.destroy(id);
+    destroy: async (id, generation) => {
+      await (await of(id)).runtime.destroy(id, generation);
       forget(id);
     },
     list,

@@ -160,8 +160,13 @@ export interface Runtime {
   readLog(id: string, maxBytes: number): Promise<string>;
   /** Ends every process of it; files stay. */
   sleep(id: string): Promise<void>;
-  /** Ends it and removes every trace from this machine. Resolves when nothing is left. */
-  destroy(id: string): Promise<void>;
+  /**
+   * Ends it and removes every trace from this machine. Resolves when nothing is left.
+   *
+   * @param generation fence of the operation that destroys it; absent for what has no record
+   * @throws {Fault} `environment.overtaken` where another service, or a newer operation, has gone on with it
+   */
+  destroy(id: string, generation?: number): Promise<void>;
   /** Ids of all that exists here, running or not, half made included. */
   list(): Promise<string[]>;
   /** Tells what is known of some of what `list` names, where a place can tell; for what nobody recorded. */

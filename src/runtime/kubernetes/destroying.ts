@@ -4,12 +4,15 @@
  * Asking for the namespace to be deleted is all that is needed, and a deletion that was asked for is not yet one that
  * happened: https://kubernetes.io/docs/concepts/overview/working-with-objects/finalizers/
  *
+ * What another service has gone on with is left alone, whatever our own record says: see `keeping.ts`.
+ *
  * @module
  */
 import { z } from "zod";
 import { Fault } from "../../base/fault.ts";
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import { type Cluster, findEnvironment, isEnding, namespaceName } from "./cluster.ts";
+import { mustBeOurs } from "./keeping.ts";
 import { endWorkloads } from "./sleeping.ts";
 
 /** How long whoever asked waits; it is gone on with by the next look (guess: 5 to 20 s, and 90 s on a node with too much to do). */
@@ -24,18 +27,25 @@ const HELD_MS = 10_000;
 /** How long pods are waited for before their namespace is (guess: twice what a busy node takes). */
 const PODS_MS = 15_000;
 
-/** @throws {Fault} `environment.stuck` naming what holds it */
-export async function destroyEnvironment(cluster: Cluster, id: string, signal: AbortSignal): Promise<void> {
-  const { api } = cluster;
-  cluster.doors.close(id);
+/** What is to go. */
+export interface Doomed {
+  readonly id: string;
+  /** Fence of the operation that destroys it; absent for what has no record. */
+  readonly generation?: number | undefined;
+}
+
+/** @throws {Fault} `environment.stuck` naming what holds it, or `environment.overtaken` when it is another service's */
+export async function destroyEnvironment(cluster: Cluster, doomed: Doomed, signal: AbortSignal): Promise<void> {
+  const { id } = doomed;
   const name = namespaceName(cluster, id);
   const find = () => findEnvironment(cluster, id)?.namespace;
   const namespace = find();
+  if (namespace !== undefined && !isEnding(namespace)) mustBeOurs(cluster, namespace, doomed);
+  cluster.doors.close(id);
   if (namespace === undefined) return;
   if (!isEnding(namespace)) {
     await endPods(cluster, id, signal);
-    const { uid } = namespace.metadata;
-    await api.remove({ of: kinds.namespace, name }, uid === undefined ? {} : { uid }, signal);
+    await removeNamespace(cluster, doomed, signal);
   }
   try {
     await untilGone(cluster, { find, mostMs: isEnding(namespace) ? AGAIN_MS : GONE_MS }, signal);
@@ -48,6 +58,26 @@ export async function destroyEnvironment(cluster: Cluster, id: string, signal: A
       told: `it is being removed, but ${holder}`,
       cause,
     });
+  }
+}
+
+/** How often others may write on a namespace between our look and our word, as the controllers of the cluster do. */
+const TRIES = 5;
+
+/** Has it removed in the very state that was looked at, so that no other service goes on with it in between. */
+async function removeNamespace(cluster: Cluster, doomed: Doomed, signal: AbortSignal): Promise<void> {
+  const ref = { of: kinds.namespace, name: namespaceName(cluster, doomed.id) };
+  let there = findEnvironment(cluster, doomed.id)?.namespace;
+  for (let tryCount = 1; there !== undefined && !isEnding(there); tryCount += 1) {
+    mustBeOurs(cluster, there, doomed);
+    const { uid, resourceVersion } = there.metadata;
+    const state = { ...(uid !== undefined && { uid }), ...(resourceVersion !== undefined && { resourceVersion }) };
+    if ((await cluster.api.remove(ref, state, signal)) !== "changed") return;
+    if (tryCount === TRIES) {
+      const why = `others wrote on its namespace ${TRIES} times meanwhile`;
+      throw new Fault("environment.stuck", `Cannot destroy ${doomed.id}: ${why}`, { told: `it stays: ${why}` });
+    }
+    there = await cluster.api.read(ref, signal);
   }
 }
 

@@ -1,6 +1,6 @@
 /**
- * Writes on the namespace of an environment what is kept of it, unless a newer operation has written there: two services
- * that take themselves for the same one never undo what the other did.
+ * Writes on the namespace of an environment what is kept of it, unless a newer operation has written there; and says whether
+ * it is ours to destroy. Of two services that take themselves for the same one, neither undoes what the other did last.
  *
  * The namespace is written before anything in it. Each write is for the very state that was looked at
  * (https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions), so that nothing comes between.
@@ -99,13 +99,40 @@ function mustBeNewest(
   { id, generation }: EnvironmentSpec,
 ): void {
   if (namespace === undefined) return;
-  const there = Number(namespace.metadata.labels?.[LABELS.generation] ?? 0);
+  const { there, run, isOthers } = writerOf(runs, namespace);
+  if (there > generation || (there === generation && isOthers)) throw overtaken(id, { there, run }, generation);
+}
+
+/**
+ * What another service wrote last is not ours to destroy at any generation: that of a copied database grows by itself, with
+ * each look of a service at what it takes for its own.
+ *
+ * @throws {Fault} `environment.overtaken` when another service, or a newer operation of ours, wrote it last
+ */
+export function mustBeOurs(
+  { runs }: Pick<Cluster, "runs">,
+  namespace: KubernetesObject,
+  { id, generation = Number.POSITIVE_INFINITY }: { readonly id: string; readonly generation?: number | undefined },
+): void {
+  const { there, run, isOthers } = writerOf(runs, namespace);
+  if (there > generation || isOthers) throw overtaken(id, { there, run }, generation);
+}
+
+interface Writer {
+  /** Its generation. */
+  readonly there: number;
+  readonly run: string | undefined;
+}
+
+function writerOf(runs: Cluster["runs"], namespace: KubernetesObject): Writer & { readonly isOthers: boolean } {
   const { run } = readKept(namespace);
-  const isOthers = run !== undefined && !runs.all.has(run);
-  if (!(there > generation || (there === generation && isOthers))) return;
-  throw new Fault(
-    "environment.overtaken",
-    `Cannot go on with ${id}: run ${run} is at generation ${there}, ours is ${generation}`,
-    { told: "another Slipway service has gone on with this environment; an administrator has to stop one of them" },
-  );
+  const there = Number(namespace.metadata.labels?.[LABELS.generation] ?? 0);
+  return { there, run, isOthers: run !== undefined && !runs.all.has(run) };
+}
+
+function overtaken(id: string, { there, run }: Writer, generation: number): Fault {
+  const ours = Number.isFinite(generation) ? `, ours is ${generation}` : "";
+  return new Fault("environment.overtaken", `Cannot go on with ${id}: run ${run} is at generation ${there}${ours}`, {
+    told: "another Slipway service has gone on with this environment; an administrator has to stop one of them",
+  });
 }

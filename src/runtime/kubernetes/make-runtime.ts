@@ -74,10 +74,10 @@ export function makeRuntime(cluster: Cluster, queue: OneAtATime, closing: AbortS
         const found = await mustFind(cluster, id);
         await putToSleep(cluster, found, () => unsaved(cluster, id, closing), closing);
       }),
-    destroy: (id) =>
+    destroy: (id, generation) =>
       queue(id, async () => {
         await untilSeen(cluster);
-        await destroyEnvironment(cluster, id, closing);
+        await destroyEnvironment(cluster, { id, generation }, closing);
         notes.forget(id);
       }),
     describe: async (ids, signal) => describeFound(cluster, ids, withClosing(signal)),

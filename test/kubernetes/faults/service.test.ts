@@ -121,6 +121,11 @@ test(
       );
       expect(refused.exitCode).toBe(255);
       expect(refused.stderr).toMatch(/another Slipway service has gone on with this environment/);
+      // It deleted the namespace with the work of the other in it, as `--force` had it destroy what its record named.
+      const words = ["-p", String(twin.port), "-o", `HostKeyAlias=[127.0.0.1]:${service.port}`, "slip@slipway"];
+      const removal = await ada.ssh([...words, "rm", "plain-main", "--force"], { timeoutMs: SLOW_MS });
+      expect(removal.exitCode).not.toBe(0);
+      expect(removal.stderr).toMatch(/another Slipway service has gone on with this environment/);
       expect(await enter("plain-main")).toMatchObject({ exitCode: 0, stdout: "mine\n" });
       expect((await ada.ssh(["plain-other@slipway", "true"])).exitCode).toBe(0);
       expect(await namespaces()).toEqual(before);

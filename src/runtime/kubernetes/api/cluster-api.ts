@@ -31,6 +31,8 @@ export interface Where {
 export interface Removal {
   /** Removes nothing but this very object, not one of the same name made since. */
   readonly uid?: string;
+  /** Removes it in this very state alone. */
+  readonly resourceVersion?: string;
   /** @default background */
   readonly propagation?: "background" | "foreground";
   readonly graceSeconds?: number;
@@ -124,8 +126,8 @@ export interface ClusterApi extends AsyncDisposable {
   create(kind: ObjectKind, object: KubernetesObject, signal: AbortSignal): Promise<KubernetesObject | undefined>;
   /** JSON merge patch (RFC 7386). @returns `undefined` when there is no such object */
   merge(ref: ObjectRef, patch: unknown, signal: AbortSignal): Promise<KubernetesObject | undefined>;
-  /** Asks for an object to be removed; `gone` when there is none any more. */
-  remove(ref: ObjectRef, removal: Removal, signal: AbortSignal): Promise<"going" | "gone">;
+  /** Asks for an object to be removed; `gone` when there is none any more, `changed` when its state is another. */
+  remove(ref: ObjectRef, removal: Removal, signal: AbortSignal): Promise<"going" | "gone" | "changed">;
   /** Kinds that the server serves in a group, by `kind`; for manifests of people. */
   findKind(apiVersion: string, kind: string, signal: AbortSignal): Promise<ObjectKind | undefined>;
   watch(kind: ObjectKind, where: Where): ObjectWatch;

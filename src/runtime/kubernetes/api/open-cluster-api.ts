@@ -136,32 +136,40 @@ async function remove(
   requests: Requests,
   { ref, removal }: { readonly ref: ObjectRef; readonly removal: Removal },
   signal: AbortSignal,
-): Promise<"going" | "gone"> {
-  const { uid, propagation = "background", graceSeconds } = removal;
+): Promise<"going" | "gone" | "changed"> {
+  const { uid, resourceVersion, propagation = "background", graceSeconds } = removal;
+  const preconditions = {
+    ...(uid !== undefined && { uid }),
+    ...(resourceVersion !== undefined && { resourceVersion }),
+  };
+  const isBound = Object.keys(preconditions).length > 0;
   const body = {
     apiVersion: "v1",
     kind: "DeleteOptions",
     propagationPolicy: propagation === "background" ? "Background" : "Foreground",
-    ...(uid !== undefined && { preconditions: { uid } }),
+    ...(isBound && { preconditions }),
     ...(graceSeconds !== undefined && { gracePeriodSeconds: graceSeconds }),
   };
   // 409 is told where the precondition does not hold; a namespace that is on its way out says it too.
-  const expected = uid === undefined && ref.of.resource !== "namespaces" ? [404] : [404, 409];
+  const expected = isBound || ref.of.resource === "namespaces" ? [404, 409] : [404];
   const { status, body: answer } = await requests.send(
     { ...askOf("delete", ref), method: "DELETE", body, expected },
     signal,
   );
   if (status === 404) return "gone";
-  if (status === 409) return isOther(answer) ? "gone" : "going";
+  if (status === 409 && isUnmet(answer, "UID")) return "gone";
+  if (status === 409) return isUnmet(answer, "ResourceVersion") ? "changed" : "going";
   // An object that something still holds is sent as it is; a `Status` says that it was let go.
   return isRecord(answer) && answer["kind"] === "Status" ? "gone" : "going";
 }
 
-/** `Precondition failed: UID in precondition: a, UID in object meta: b`, of k8s.io/apiserver's `storage.Preconditions`. */
-function isOther(answer: unknown): boolean {
-  return (
-    isRecord(answer) && typeof answer["message"] === "string" && /UID in (the )?precondition/.test(answer["message"])
-  );
+/**
+ * `Precondition failed: UID in precondition: a, UID in object meta: b`, of k8s.io/apiserver's `storage.Preconditions`, and the
+ * same of `ResourceVersion`.
+ */
+function isUnmet(answer: unknown, what: "UID" | "ResourceVersion"): boolean {
+  const message = isRecord(answer) ? answer["message"] : undefined;
+  return typeof message === "string" && new RegExp(`${what} in (the )?precondition`).test(message);
 }
 
 async function readServerVersion(
