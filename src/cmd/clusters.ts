@@ -182,6 +182,7 @@ function makeIsUp(runtime: KubernetesRuntime, clock: Clock): () => Promise<boole
 
 async function statesOf(all: readonly OpenCluster[], store: Store): Promise<PlacementCluster[]> {
   const counts = await store.environments.countByCluster();
+  const members = (await store.pools.list()).filter(({ state }) => state !== "claimed");
   return Promise.all(
     all.map(async ({ settings, isUp }) => {
       const { name, labels, capacity, people, podSecurity } = settings;
@@ -192,6 +193,7 @@ async function statesOf(all: readonly OpenCluster[], store: Store): Promise<Plac
         people,
         podSecurity,
         present: counts.get(name) ?? 0,
+        pooled: members.filter(({ cluster }) => cluster === name).length,
         isUp: await isUp(),
       };
     }),

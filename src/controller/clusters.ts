@@ -39,6 +39,8 @@ export interface Clusters extends BranchReader {
 /** Where one new environment goes. */
 export interface Placed {
   readonly cluster: string;
+  /** How many environments may be there, this one included; absent where it takes the place of a member. */
+  readonly capacity?: number;
   /** Of the prepared environment that it becomes, if there was one. */
   readonly member?: string;
   /** What was found in the mirror; a prepared environment has another branch in it. */

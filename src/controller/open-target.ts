@@ -87,40 +87,59 @@ interface FoundOrAdded {
 }
 
 async function findOrAdd(context: Context, request: OpenRequest, signal: AbortSignal): Promise<FoundOrAdded> {
-  const { store, limits, audit, log } = context;
+  const { store } = context;
   const { person, target } = request;
   if (target.record !== undefined) return { record: target.record };
-  const { repository, repositoryName, branch, login, fromBranch } = target;
+  const { repository, branch, login } = target;
   const known = await store.findByPlace(person, repository, branch);
   if (known !== undefined) return { record: known };
   const leaving = await store.list({ person, repository, desired: "absent" });
   if (leaving.some((record) => record.branch === branch))
     request.report(plainLine(`the ${login} before is still being removed; this is a new one`));
-  const placed = await choosePlace(context, request, signal);
-  const id = placed.member ?? makeId();
-  const added = await store.add(
-    {
-      id,
-      person,
-      repository,
-      repositoryName,
-      branch,
-      login,
-      fromBranch,
-      hostname: hostnameOf(repositoryName, branch),
-      cluster: placed.cluster,
-      inventory: [{ type: placeKindOf(context), id, state: "intended" }],
-    },
-    limits,
-  );
-  if (added.outcome !== "added" && placed.member !== undefined)
-    await context.clusters?.pools.giveUp(placed.member, "nobody could be put into it");
-  if (added.outcome === "limit") throw tooMany(person, added.present);
-  if (added.outcome === "added") {
-    log.info("environment.added", { environment: id, person, login });
-    void audit.append({ type: "environment.created", environment: id, person, repository, branch });
+  return addPlaced(context, request, signal);
+}
+
+/** Others may take the room that was chosen before it is ours: then there may be some elsewhere. */
+const PLACINGS = 5;
+
+async function addPlaced(context: Context, request: OpenRequest, signal: AbortSignal): Promise<FoundOrAdded> {
+  const { store, limits, audit, log } = context;
+  const { person, target } = request;
+  const { repository, repositoryName, branch, login, fromBranch } = target;
+  for (let tryCount = 1; ; tryCount += 1) {
+    const placed = await choosePlace(context, request, signal);
+    const { cluster, capacity } = placed;
+    const id = placed.member ?? makeId();
+    const place = { id, person, repository, repositoryName, branch, login, fromBranch, cluster };
+    const added = await store.add(
+      {
+        ...place,
+        hostname: hostnameOf(repositoryName, branch),
+        inventory: [{ type: placeKindOf(context), id, state: "intended" }],
+      },
+      { ...limits, ...(capacity === undefined ? {} : { capacity }) },
+    );
+    if (added.outcome !== "added" && placed.member !== undefined)
+      await context.clusters?.pools.giveUp(placed.member, "nobody could be put into it");
+    if (added.outcome === "limit") throw tooMany(person, added.present);
+    if (added.outcome === "exists") return { record: added.record };
+    if (added.outcome === "added") {
+      log.info("environment.added", { environment: id, person, login });
+      void audit.append({ type: "environment.created", environment: id, person, repository, branch });
+      return { record: added.record, placed };
+    }
+    if (tryCount === PLACINGS) throw crowdedOut(cluster);
   }
-  return added.outcome === "added" ? { record: added.record, placed } : { record: added.record };
+}
+
+function crowdedOut(cluster: string): Fault {
+  return new Fault(
+    "cluster.full",
+    `Cannot add an environment on "${cluster}": others took its room ${PLACINGS} times`,
+    {
+      told: "others took the last room on the clusters at the same time; try again in a moment",
+    },
+  );
 }
 
 /** 16 characters of 36: the first 10, which name things of the kernel, are unique among billions. */

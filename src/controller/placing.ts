@@ -7,11 +7,12 @@
  * @module
  */
 import { Fault } from "../base/fault.ts";
-import { place } from "../policy/placement.ts";
+import { claimableOn, place, type PlacementCluster, type PlacementRequest } from "../policy/placement.ts";
 import { describeBranch } from "./branch-definition.ts";
-import type { Placed } from "./clusters.ts";
+import type { Clusters, Placed } from "./clusters.ts";
 import type { Context } from "./context.ts";
 import { plainLine, stepLine } from "./lines.ts";
+import type { Claimed } from "./pools/ports.ts";
 import type { Target } from "./resolve.ts";
 import type { Report } from "./shared-work.ts";
 
@@ -43,20 +44,37 @@ export async function choosePlace(
   const others = (await store.list({ person })).filter((one) => one.repository === repository);
   const sticky = others.sort((one, other) => other.lastActiveAt - one.lastActiveAt)[0]?.cluster;
   const { podSecurity, placement = {} } = definition.container;
-  const chosen = place(
-    { person, podSecurity, wantedLabels: placement, ...(sticky === undefined ? {} : { sticky }) },
-    await clusters.list(),
-  );
-  if (chosen.type === "refused") {
-    const { code, told } = chosen;
-    throw new Fault(code, `Cannot place an environment of ${repositoryName}: ${told}`, { told });
-  }
-  const { cluster } = chosen;
-  const claimed = await clusters.pools.claim({ repository, version, cluster }, signal);
+  const request = { person, podSecurity, wantedLabels: placement, ...(sticky === undefined ? {} : { sticky }) };
+  const known = await clusters.list();
+  const claimed = await claimOn(clusters, { repository, version, on: claimableOn(request, known) }, signal);
+  const chosen =
+    claimed.type === "warm"
+      ? { cluster: claimed.cluster, member: claimed.id }
+      : placeCold(request, known, { repositoryName, claimed });
   if (claimed.type === "cold") report(plainLine(`made anew: ${claimed.because}`));
-  return {
-    cluster,
-    ...(found === undefined ? {} : { definition: found }),
-    ...(claimed.type === "warm" ? { member: claimed.id } : {}),
-  };
+  return { ...chosen, ...(found === undefined ? {} : { definition: found }) };
+}
+
+/** A member that is ready is there already, so it is asked for before there has to be room for one more. */
+async function claimOn(
+  { pools }: Clusters,
+  wanted: { readonly repository: string; readonly version: string; readonly on: readonly string[] },
+  signal: AbortSignal,
+): Promise<Claimed> {
+  return wanted.on.length === 0 ? { type: "none" } : pools.claim(wanted, signal);
+}
+
+function placeCold(
+  request: PlacementRequest,
+  known: readonly PlacementCluster[],
+  { repositoryName, claimed }: { readonly repositoryName: string; readonly claimed: Claimed },
+): Pick<Placed, "cluster" | "capacity"> {
+  const chosen = place(request, known);
+  if (chosen.type === "placed") {
+    const { cluster } = chosen;
+    const capacity = known.find(({ name }) => name === cluster)?.capacity;
+    return { cluster, ...(capacity === undefined ? {} : { capacity }) };
+  }
+  const told = claimed.type === "cold" ? `${chosen.told}; and ${claimed.because}` : chosen.told;
+  throw new Fault(chosen.code, `Cannot place an environment of ${repositoryName}: ${told}`, { told });
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { place, type PlacementCluster, type PlacementRequest } from "./placement.ts";
+import { claimableOn, place, type PlacementCluster, type PlacementRequest } from "./placement.ts";
 
 const ask: PlacementRequest = { person: "ada", wantedLabels: {}, podSecurity: "restricted" };
 
@@ -131,4 +131,23 @@ test("place() answers the same in whatever order the clusters come", () => {
       expect(clusterOf[0]).toBe(clusterOf[1]);
     }),
   );
+});
+
+test("place() says how many of those on a full cluster are members of pools", () => {
+  expect(place(ask, [cluster("a", { present: 10, pooled: 4 })])).toMatchObject({
+    told: "no cluster can take this environment: a is full, 10 of 10 in use, 4 of them by pools",
+  });
+});
+
+test("claimableOn() lists all that fit and answer, full ones too, the sticky one first and then those with the most room", () => {
+  const all = [
+    cluster("full", { present: 10 }),
+    cluster("away", { isUp: false }),
+    cluster("theirs", { people: ["bob"] }),
+    cluster("some", { present: 3 }),
+    cluster("most", { present: 1 }),
+  ];
+  expect(claimableOn(ask, all)).toEqual(["most", "some", "full"]);
+  expect(claimableOn({ ...ask, sticky: "full" }, all)).toEqual(["full", "most", "some"]);
+  expect(claimableOn({ ...ask, wantedLabels: { gpu: "yes" } }, all)).toEqual([]);
 });

@@ -28,6 +28,8 @@ export interface PlacementCluster {
   readonly capacity: number;
   /** How many of them there are. */
   readonly present: number;
+  /** How many of those are members of pools, and nobody's yet. @default 0 */
+  readonly pooled?: number;
   readonly isUp: boolean;
   readonly people: "*" | readonly string[];
   /** What definitions may ask for. */
@@ -58,7 +60,7 @@ export function place(request: PlacementRequest, clusters: readonly PlacementClu
   if (sticky !== undefined) {
     return { type: "placed", cluster: sticky.name, why: "your environments of this repository are there" };
   }
-  const [best] = able.toSorted((one, other) => freeOf(other) - freeOf(one) || (one.name < other.name ? -1 : 1));
+  const [best] = able.toSorted(byRoom);
   if (best !== undefined) {
     const { name, present, capacity } = best;
     const kept = judged.find(({ cluster }) => cluster.name === request.sticky)?.reason;
@@ -66,6 +68,20 @@ export function place(request: PlacementRequest, clusters: readonly PlacementClu
     return { type: "placed", cluster: name, why: `it has the most room, ${present} of ${capacity} in use${instead}` };
   }
   return refusalOf(judged.map(({ cluster, reason }) => ({ name: cluster.name, reason: reason ?? NEVER })));
+}
+
+/**
+ * Lists where a member of a pool may be taken from, the cluster liked best first. It becomes the environment, so that a full
+ * cluster can give one too.
+ */
+export function claimableOn(request: PlacementRequest, clusters: readonly PlacementCluster[]): string[] {
+  const fit = clusters.filter((cluster) => ["full", undefined].includes(whyNot(request, cluster)?.type));
+  const isOther = ({ name }: PlacementCluster): number => (name === request.sticky ? 0 : 1);
+  return fit.toSorted((one, other) => isOther(one) - isOther(other) || byRoom(one, other)).map(({ name }) => name);
+}
+
+function byRoom(one: PlacementCluster, other: PlacementCluster): number {
+  return freeOf(other) - freeOf(one) || (one.name < other.name ? -1 : 1);
 }
 
 const NEVER: Reason = { type: "unfit", text: "" };
@@ -90,7 +106,9 @@ function whyNot(request: PlacementRequest, cluster: PlacementCluster): Reason | 
   }
   if (!cluster.isUp) return { type: "away", text: "does not answer" };
   if (cluster.present >= cluster.capacity) {
-    return { type: "full", text: `is full, ${cluster.present} of ${cluster.capacity} in use` };
+    const { present, capacity, pooled = 0 } = cluster;
+    const held = pooled === 0 ? "" : `, ${pooled} of them by pools`;
+    return { type: "full", text: `is full, ${present} of ${capacity} in use${held}` };
   }
   return undefined;
 }

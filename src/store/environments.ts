@@ -17,6 +17,7 @@ import {
   type InventoryEntry,
   type StoredDefinition,
 } from "../wire/environment.ts";
+import { countByCluster, hasRoom } from "./cluster-room.ts";
 import type { Engine } from "./engine.ts";
 import type { EnvironmentRow, Tables } from "./schema.ts";
 
@@ -68,12 +69,16 @@ export interface Allowance {
   readonly perPerson: number;
   readonly firstUid: number;
   readonly uidCount: number;
+  /** Environments that may be on its cluster, members of pools included; any number when absent. */
+  readonly capacity?: number;
 }
 
 export type Added =
   | { readonly outcome: "added" | "exists"; readonly record: EnvironmentRecord }
   /** Nothing was added: these are what the person has, longest unused first. */
-  | { readonly outcome: "limit"; readonly present: readonly EnvironmentRecord[] };
+  | { readonly outcome: "limit"; readonly present: readonly EnvironmentRecord[] }
+  /** Nothing was added: its cluster has no room any more. */
+  | { readonly outcome: "full" };
 
 export interface Filter {
   readonly person?: string;
@@ -96,7 +101,8 @@ export interface Changes {
 
 export interface Environments {
   /**
-   * Adds a record unless the place is taken or the person has enough, in one transaction.
+   * Adds a record unless the place is taken, the person has enough or its cluster has no room, in one transaction. One that
+   * a member of a pool becomes needs no more room than that had.
    *
    * @throws {Fault} `machine.full` when no uid is free
    */
@@ -185,18 +191,6 @@ function selectWhere(database: Kysely<Tables>, where: Partial<EnvironmentRow>) {
   return query;
 }
 
-/** A member that was claimed and the environment that it became have one id, and count as one. */
-async function countByCluster(database: Kysely<Tables>, installation: string): Promise<ReadonlyMap<string, number>> {
-  const { rows } = await sql<{ cluster: string; count: number }>`
-    select cluster, count(*) as count
-    from (
-      select id, cluster from environments where installation = ${installation}
-      union select id, cluster from pool_members where installation = ${installation}
-    ) as present
-    group by cluster`.execute(database);
-  return new Map(rows.map(({ cluster, count }) => [cluster, count]));
-}
-
 function compare(one: string, other: string): number {
   if (one === other) return 0;
   return one < other ? -1 : 1;
@@ -219,6 +213,9 @@ async function add(
   const taken = rows.find((row) => row.repository === repository && row.branch === branch);
   if (taken !== undefined) return { outcome: "exists", record: toRecord(taken) };
   if (rows.length >= allowance.perPerson) return { outcome: "limit", present: rows.map(toRecord) };
+  const { cluster = "local" } = environment;
+  if (!(await hasRoom(transaction, installation, { id: environment.id, cluster, capacity: allowance.capacity })))
+    return { outcome: "full" };
   const row: EnvironmentRow = {
     id: environment.id,
     installation,
@@ -230,7 +227,7 @@ async function add(
     from_branch: environment.fromBranch ?? null,
     uid: await takeUid(transaction, installation, allowance),
     hostname: environment.hostname,
-    cluster: environment.cluster ?? "local",
+    cluster,
     desired: "present",
     power: "sleeping",
     operation: null,

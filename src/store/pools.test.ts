@@ -48,9 +48,19 @@ describeStores((given) => {
     await ready("other", { pool: "tools" });
     await ready("old", { version: "image=0" });
     await ready("west", { cluster: "west" });
-    expect(await pools.claim({ ...wanted, cluster: "east" })).toBeUndefined();
+    expect(await pools.claim({ ...wanted, on: ["east"] })).toBeUndefined();
+    expect(await pools.claim({ ...wanted, on: [] })).toBeUndefined();
     expect(await pools.claim({ ...wanted, notOn: ["north", "west"] })).toBeUndefined();
     expect(await pools.claim({ ...wanted, notOn: ["north"] })).toMatchObject({ id: "west" });
+  });
+
+  test("claim() takes one of the cluster that is liked best, and of another one where that has none", async () => {
+    await ready("west", { cluster: "west" });
+    await ready("east", { cluster: "east" });
+    await ready("north", { cluster: "north" });
+    const on = ["east", "north", "west"];
+    expect(await pools.claim({ ...wanted, on })).toMatchObject({ id: "east" });
+    expect(await pools.claim({ ...wanted, on })).toMatchObject({ id: "west" });
   });
 
   test("claim() gives 5 members to 50 who ask at once, each to one", async () => {
@@ -121,6 +131,23 @@ describeStores((given) => {
     for (const [id, cluster] of Object.entries({ m1: "east", e1: "east", e2: "north" }))
       await environments.add({ ...names, id, cluster, branch: id, login: id }, allowance);
     expect(await environments.countByCluster()).toEqual(new Map(Object.entries({ east: 2, west: 1, north: 1 })));
+  });
+
+  // Clusters were counted before a record was written, and not again: those who came at once went over the capacity.
+  test("add() of environments keeps to the capacity of a cluster, members counted, for all who ask at once", async () => {
+    await ready("m1");
+    const names = { person: "ada", repository: "hello", hostname: "h", fromBranch: undefined, inventory: [] };
+    const allowance = { perPerson: 99, firstUid: 2_000, uidCount: 99, capacity: 4 };
+    const add = (id: string, cluster = "east") =>
+      environments.add({ ...names, id, cluster, branch: id, login: id }, allowance);
+    const results = await Promise.all(Array.from({ length: 20 }, (_, index) => add(`e${index}`)));
+    const countOf = (wanted: string): number => results.filter(({ outcome }) => outcome === wanted).length;
+    expect([countOf("added"), countOf("full")]).toEqual([3, 17]);
+    expect(await environments.list()).toHaveLength(3);
+    // What a member becomes was counted already.
+    expect(await add("m1")).toMatchObject({ outcome: "added" });
+    expect(await add("e99")).toEqual({ outcome: "full" });
+    expect(await add("e99", "west")).toMatchObject({ outcome: "added" });
   });
 
   test("update() of an environment takes it to another cluster", async () => {

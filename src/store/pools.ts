@@ -42,7 +42,8 @@ export interface NewMember extends Pick<PoolMember, "id" | "cluster" | "pool" | 
 export interface WantedMember {
   readonly pool: string;
   readonly version: string;
-  readonly cluster?: string;
+  /** Clusters that it may be on, the one liked best first; any when absent. */
+  readonly on?: readonly string[];
   /** Clusters that do not answer. */
   readonly notOn?: readonly string[];
 }
@@ -140,16 +141,18 @@ interface Claiming {
 
 async function claim(
   { kysely, skipLocked }: Engine,
-  { wanted: { pool, version, cluster, notOn = [] }, installation, now }: Claiming,
+  { wanted: { pool, version, on, notOn = [] }, installation, now }: Claiming,
 ): Promise<PoolMember | undefined> {
-  const place = cluster === undefined ? sql`` : sql`and cluster = ${cluster}`;
+  if (on?.length === 0) return undefined;
+  const place = on === undefined ? sql`` : sql`and cluster in (${sql.join([...on])})`;
+  const liked = on === undefined ? sql`` : sql`case when cluster = ${on[0]} then 0 else 1 end,`;
   const away = notOn.length === 0 ? sql`` : sql`and cluster not in (${sql.join([...notOn])})`;
   const { rows } = await sql<Selectable<PoolMemberRow>>`
     update pool_members set state = 'claimed', claimed_at = ${now}
     where state = 'ready' and id = (
       select id from pool_members
       where installation = ${installation} and pool = ${pool} and version = ${version} and state = 'ready' ${place} ${away}
-      order by ready_at, id limit 1 ${skipLocked}
+      order by ${liked} ready_at, id limit 1 ${skipLocked}
     )
     returning *`.execute(kysely);
   return rows[0] === undefined ? undefined : toMember(rows[0]);

@@ -33,13 +33,10 @@ export async function claimMember(
   request: ClaimRequest,
   signal: AbortSignal,
 ): Promise<Claimed> {
-  const pools = options.settings.filter(({ repository, cluster }) => {
-    const isThere = cluster === undefined || request.cluster === undefined || cluster === request.cluster;
-    return repository === request.repository && isThere;
-  });
+  const pools = options.settings.filter(({ repository }) => repository === request.repository);
   let cold: Cold | undefined;
   for (const pool of pools) {
-    const tried = await tryPool(options, state, { pool, request }, signal);
+    const tried = isElsewhere(pool, request) ?? (await tryPool(options, state, { pool, request }, signal));
     if (tried.type === "warm") return tried;
     cold ??= { ...tried, pool };
   }
@@ -56,6 +53,12 @@ interface Miss {
 }
 type Cold = Miss & { readonly pool: PoolSettings };
 
+/** Says so of a pool whose cluster cannot take what is wanted. */
+function isElsewhere({ cluster }: PoolSettings, { on }: ClaimRequest): (Miss & { readonly type: "cold" }) | undefined {
+  if (cluster === undefined || on === undefined || on.includes(cluster)) return undefined;
+  return { type: "cold", ...alike(`its pool is on ${cluster}, where this environment cannot be`) };
+}
+
 interface Trial {
   readonly pool: PoolSettings;
   readonly request: ClaimRequest;
@@ -64,11 +67,11 @@ interface Trial {
 async function tryPool(
   options: PoolsOptions,
   state: PoolState,
-  { pool, request: { version, cluster } }: Trial,
+  { pool, request: { version, on } }: Trial,
   signal: AbortSignal,
 ): Promise<Extract<Claimed, { type: "warm" }> | (Miss & { readonly type: "cold" })> {
   const { store, clock, log } = options;
-  const wanted = { pool: pool.name, version, ...(cluster === undefined ? {} : { cluster }) };
+  const wanted = { pool: pool.name, version, ...(on === undefined ? {} : { on }) };
   const notOn: string[] = [];
   let dead: string | undefined;
   for (let tries = 0; tries < TRIES_MAX; tries++) {

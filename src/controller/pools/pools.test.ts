@@ -28,7 +28,7 @@ describeStores((given) => {
     world = makePoolWorld(await given.open({ clock }), clock);
     return () => world[Symbol.asyncDispose]();
   });
-  const claim = (pools: Pools, changes: Partial<typeof request> & { cluster?: string } = {}) =>
+  const claim = (pools: Pools, changes: Partial<typeof request> & { on?: string[] } = {}) =>
     pools.claim({ ...request, ...changes }, never);
   /** As the controller does with what it has claimed. */
   async function addRecord(id: string): Promise<void> {
@@ -140,7 +140,7 @@ describeStores((given) => {
     });
     expect(await claim(pools)).toMatchObject({ type: "warm", cluster: "west" });
     expect(await world.store.pools.find(east?.id ?? "")).toMatchObject({ state: "ready" });
-    expect(await claim(pools, { cluster: "east" })).toMatchObject({
+    expect(await claim(pools, { on: ["east"] })).toMatchObject({
       because: "pool member of no use: east does not answer",
     });
   });
@@ -155,6 +155,15 @@ describeStores((given) => {
     leaving.abort();
     expect(await claiming).toMatchObject({ name: "AbortError" });
     expect(areReady(2)(await world.members())).toBe(true);
+  });
+
+  // A pool whose cluster was not the one that had been chosen counted as none: nobody was told why they waited.
+  test("claim() says so when the pool is on a cluster that cannot take what is wanted", async () => {
+    const { pools } = world.serve({ settings: [poolOf({ cluster: "east" })] });
+    await world.until(areReady(2));
+    const because = "its pool is on east, where this environment cannot be";
+    expect(await claim(pools, { on: ["west"] })).toEqual({ type: "cold", because });
+    expect(await claim(pools, { on: ["west", "east"] })).toMatchObject({ type: "warm", cluster: "east" });
   });
 
   test("claim() says why there is none", async () => {

@@ -58,8 +58,8 @@ export interface ClaimRequest {
   readonly repository: string;
   /** Of the environment that is wanted, by `versionOf`. */
   readonly version: string;
-  /** Where it has to be; anywhere when absent. */
-  readonly cluster?: string;
+  /** Clusters that it may be on, the one liked best first; any when absent. */
+  readonly on?: readonly string[];
 }
 
 export type Claimed =
