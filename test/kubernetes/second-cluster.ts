@@ -31,7 +31,7 @@ export async function openTwoClusters(
   options: ServiceOptions,
   settings: Readonly<Record<"one" | "two", Readonly<Record<string, unknown>>>>,
 ): Promise<TwoClusters> {
-  const two = await secondCluster();
+  const two = await openSecond();
   const clusters = {
     one: clusterSettings({ cluster: settings.one }),
     two: clusterSettings({ cluster: settings.two, kubeconfig: two.kubeconfig }),
@@ -47,8 +47,8 @@ export async function openTwoClusters(
   return { service, two, apis, close };
 }
 
-/** Its parts may be killed, and have to be started again. */
-async function secondCluster(): Promise<TestCluster> {
+/** The cluster itself. Its parts may be killed, and have to be started again by whoever did. */
+export async function openSecond(): Promise<TestCluster> {
   const cluster = await openCluster({ name: secondName(), keep: true });
   await ensureImages(cluster, ["toolbox", "sample"]);
   return cluster;

@@ -6,13 +6,12 @@
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { Component } from "../../cluster/components.ts";
-import { ensureImages } from "../../cluster/ensure-images.ts";
-import { openCluster, type TestCluster } from "../../cluster/open-cluster.ts";
-import { secondName } from "../../cluster/run-names.ts";
+import type { TestCluster } from "../../cluster/open-cluster.ts";
 import type { Running } from "../../harness/program.ts";
 import { openTestService, type TestService } from "../../harness/service.ts";
 import { until } from "../../harness/wait.ts";
 import { clusterSettings } from "../open-cluster-service.ts";
+import { openSecond, whyNoSecond } from "../second-cluster.ts";
 import { type Faulty, HOOK_MS, lobby, makeFaulty, makePrefix, SLOW_MS, tellLog } from "./use-faulty.ts";
 
 /** A refusal takes no longer: "within seconds", on a machine that has other work. */
@@ -22,11 +21,14 @@ let broken: TestCluster;
 let faulty: Faulty;
 let service: TestService | undefined;
 
-const definition = (place: string): string => JSON.stringify({ customizations: { slipway: { placement: { place } } } });
+const definition = (place: string): string =>
+  JSON.stringify({ customizations: { slipway: { placement: { labels: { place } } } } });
+
+const why = whyNoSecond();
 
 beforeAll(async () => {
-  broken = await openCluster({ name: secondName(), keep: true });
-  await ensureImages(broken, ["toolbox", "sample"]);
+  if (why !== undefined) return;
+  broken = await openSecond();
   const prefix = makePrefix();
   const clusters = {
     broken: clusterSettings({
@@ -46,7 +48,8 @@ beforeAll(async () => {
   faulty = makeFaulty(service, prefix, broken.kubeconfig);
 }, 2 * HOOK_MS);
 
-beforeEach(() => {
+beforeEach((context) => {
+  if (why !== undefined) context.skip(why);
   tellLog(faulty.service);
 });
 
