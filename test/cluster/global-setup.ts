@@ -1,5 +1,6 @@
 /**
- * Brings up the cluster of a test run with the project's images on it, and takes it down after. For the vitest project `cluster` alone.
+ * Brings up the cluster of a test run with the project's images on it, and takes it down after. For the vitest projects `cluster`
+ * and `cluster-<image>`, of which each calls it: the first brings the cluster up, the others find it.
  *
  * One that was there before (`KUBECONFIG`) is left as it is.
  *

@@ -1,7 +1,7 @@
 /**
  * Reads files of a repository from its mirror on this machine, for what has to be known before there is a pod.
  *
- * Called by `make-runtime.ts`.
+ * Called by `read-source.ts`, `starting.ts` and `cmd/clusters.ts`.
  *
  * @module
  */
