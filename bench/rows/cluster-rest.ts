@@ -1,6 +1,6 @@
 /**
- * What environments cost that nobody uses: processor time and memory of the service, and requests to the API server, with a
- * thousand of them that run and have no session. And that a service that is started and finds all as it should be changes
+ * What environments cost that nobody uses: processor time and memory of the service, requests to the API server, and processor
+ * time of that and of etcd, with a thousand of them that run and have no session. And that a service that is started and finds all as it should be changes
  * nothing.
  *
  * @module
@@ -9,6 +9,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openClusterService } from "../lib/cluster-service.ts";
+import { describeControlPlane, measureControlPlane } from "../lib/control-plane.ts";
 import { formatMegabytes, formatMs } from "../lib/figures.ts";
 import { makeUpEnvironments } from "../lib/made-up-environments.ts";
 import type { ClusterBench } from "../lib/open-cluster-bench.ts";
@@ -23,7 +24,7 @@ const ROUND_MS = 30_000;
 export const clusterRestRow: Row<ClusterBench> = {
   name: "cluster-rest",
   what: "environments at rest",
-  limitMs: 600_000,
+  limitMs: 700_000,
   clearMs: 600_000,
   measure: async (bench, signal) => {
     const { count, rounds } = bench.isQuick ? { count: 250, rounds: 1 } : { count: 1_000, rounds: 2 };
@@ -34,6 +35,8 @@ export const clusterRestRow: Row<ClusterBench> = {
       readdirSync(join(service.stateFolder, "hostkeys")).some((name) => name.includes("rsa"));
     await untilSo("the RSA host key", hasRsaKey, { waitMs: 60_000, signal });
     const emptyBytes = readMemory(service.pid).rssBytes;
+    const rest = (): Promise<unknown> => sleep(rounds * ROUND_MS, undefined, { signal });
+    const idlePlane = await measureControlPlane(bench.kubeconfig, rest);
     await service.stop();
     await makeUpEnvironments(bench, opened, count, signal);
     const begunAt = performance.now();
@@ -47,12 +50,13 @@ export const clusterRestRow: Row<ClusterBench> = {
       few: readCpuMs(bench.service.pid),
     });
     const before = readCpu();
-    await sleep(rounds * ROUND_MS, undefined, { signal });
+    const restPlane = await measureControlPlane(bench.kubeconfig, rest);
     const after = readCpu();
-    const rest = between(start, await readRequests(service));
-    const perMinute = (value: number): number => value / ((rounds * ROUND_MS) / 60_000);
+    const requests = between(start, await readRequests(service));
+    const minutes = (rounds * ROUND_MS) / 60_000;
+    const perMinute = (value: number): number => value / minutes;
     const name = `${count.toLocaleString("en")} environments`;
-    const perHour = (perMinute(sumOf(rest)) * 60) / count;
+    const perHour = (perMinute(sumOf(requests)) * 60) / count;
     const outcomes: Outcome[] = [
       {
         what: `${name} that run, at rest: processor time of \`slip serve\` in a minute`,
@@ -61,6 +65,7 @@ export const clusterRestRow: Row<ClusterBench> = {
           `${formatMs(perMinute(after.few - before.few))} of a service with a handful; measured for` +
           ` ${(rounds * ROUND_MS) / 1e3} s; simulated: whole objects on the real API server, without kubelets`,
       },
+      describeControlPlane(`${name} at rest`, { idle: idlePlane, rest: restPlane }, minutes),
       {
         what: `${name} at rest: memory of \`slip serve\`, RSS`,
         ours: formatMegabytes(readMemory(service.pid).rssBytes),
@@ -70,7 +75,7 @@ export const clusterRestRow: Row<ClusterBench> = {
         what: `${name} at rest: requests for one environment in an hour`,
         ours: perHour.toFixed(3),
         note:
-          `${sumOf(rest)} in ${(rounds * ROUND_MS) / 1e3} s${sumOf(rest) === 0 ? "" : `: ${writeRequests(rest)}`};` +
+          `${sumOf(requests)} in ${(rounds * ROUND_MS) / 1e3} s${sumOf(requests) === 0 ? "" : `: ${writeRequests(requests)}`};` +
           " two watches are begun anew every 5 to 10 minutes each, 12 to 24 requests an hour for all environments together",
       },
       {
