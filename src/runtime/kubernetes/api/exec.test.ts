@@ -365,6 +365,17 @@ test.each([
   });
 });
 
+// People were told `error dialing backend: dial tcp 10.255.2.2:10250: …` while a kubelet was away: what is told says the state in
+// words of theirs, and no address of the cluster.
+test("openExec() tells of a kubelet that the server does not reach that the node does not answer", async () => {
+  await using fake = await openFake("v4.channel.k8s.io");
+  const message = "error dialing backend: dial tcp 10.255.2.2:10250: connect: connection refused";
+  fake.refusal = { status: 500, body: failure({ message }) };
+  const opening = openExec(fake.connection, REQUEST, { clock: makeClock(), log: recordingLog().log }, NEVER);
+  const told = "the node that this environment is on does not answer";
+  await expect(opening).rejects.toMatchObject({ code: "cluster.unreached", told });
+});
+
 test("openExec() makes faults of a server that is away, speaks something else, or is another", async () => {
   const options = { clock: makeClock(), log: recordingLog().log };
   const fake = await openFake("v9.channel.k8s.io");

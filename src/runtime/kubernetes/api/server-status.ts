@@ -79,6 +79,9 @@ export function statusOf(error: unknown): ServerStatus | undefined {
   return error instanceof Fault && error.cause instanceof ServerStatus ? error.cause : undefined;
 }
 
+/** What an API server says that does not reach a kubelet: `upgradeaware.go` of k8s.io/apimachinery. An address follows. */
+const AWAY = "error dialing backend: ";
+
 /**
  * Makes the fault of a refusal. 403 is more than a missing permission: quotas, pod security and namespaces that end say it
  * too. What authorizers say is worded in one place, `responsewriters.Forbidden` of k8s.io/apiserver:
@@ -95,7 +98,9 @@ export function faultOf(cluster: string, asked: Asked, status: ServerStatus): Fa
     const told = `Slipway may not ${act} on the cluster "${cluster}"; "slip check --online" prints the role that is missing`;
     return new Fault("cluster.forbidden", message, { told, cause: status });
   }
-  const told = `the cluster "${cluster}" says: ${status.message}`;
+  const told = status.message.startsWith(AWAY)
+    ? "the node that this environment is on does not answer"
+    : `the cluster "${cluster}" says: ${status.message}`;
   return new Fault(status.code >= 500 || status.code === 429 ? "cluster.unreached" : "cluster.refused", message, {
     told,
     cause: status,
