@@ -39,6 +39,8 @@ export interface Client {
 export interface ClientOptions {
   readonly name: string;
   readonly folder: string;
+  /** Of the service. @default 127.0.0.1 */
+  readonly address?: string;
   readonly port: number;
   readonly knownHosts: string;
   readonly keyTypes: readonly KeyType[];
@@ -82,9 +84,9 @@ export function readPublicKey(privatePath: string): string {
   return readFileSync(`${privatePath}.pub`, "utf8").trim();
 }
 
-function configText({ port, knownHosts }: ClientOptions, identityFile: string): string {
+function configText({ address = "127.0.0.1", port, knownHosts }: ClientOptions, identityFile: string): string {
   return `Host ${HOST}
-  HostName 127.0.0.1
+  HostName ${address}
   Port ${port}
 Host *
   IdentityFile ${identityFile}
