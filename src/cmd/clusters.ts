@@ -23,7 +23,7 @@ import { openClusterApi } from "../runtime/kubernetes/api/open-cluster-api.ts";
 import { identifyManifests } from "../runtime/kubernetes/manifests/identify-manifests.ts";
 import type { Runs } from "../runtime/kubernetes/cluster.ts";
 import { type KubernetesRuntime, openKubernetes } from "../runtime/kubernetes/open-kubernetes.ts";
-import { readMirrorFile } from "../runtime/kubernetes/sources.ts";
+import { listMirrorFolder, readMirrorFile } from "../runtime/kubernetes/sources.ts";
 import { makePlaces, type Places } from "../runtime/places.ts";
 import type { Limits } from "../runtime/runtime.ts";
 import type { Store } from "../store/store.ts";
@@ -128,6 +128,7 @@ function makeReader(settings: BranchReader["settings"], signal: AbortSignal): Br
   return {
     settings,
     readFile: (mirrorPath, branch, path) => readMirrorFile(mirrorPath, `refs/heads/${branch}`, path),
+    listFolder: (mirrorPath, branch, path) => listMirrorFolder(mirrorPath, `refs/heads/${branch}`, path),
     identifyManifests: (mirrorPath, branch, paths) =>
       identifyManifests({ mirrorPath, revision: `refs/heads/${branch}` }, paths, signal),
   };

@@ -8,10 +8,11 @@
  * @module
  */
 import { clusterPartsOf, partsOf, versionOf } from "../policy/pool-version.ts";
-import { type Definition, definitionPaths } from "../wire/definition.ts";
+import type { Definition } from "../wire/definition.ts";
 import type { StoredDefinition } from "../wire/environment.ts";
 import type { BranchReader } from "./clusters.ts";
 import { readDefinition } from "./definition.ts";
+import { findDefinition } from "./find-definition.ts";
 
 export interface Branch {
   readonly repositoryName: string;
@@ -23,6 +24,8 @@ export interface DescribedBranch {
   readonly definition: Definition;
   /** Its text; absent when the branch has none. */
   readonly found?: StoredDefinition;
+  /** Of how it was found, for people. */
+  readonly notes: readonly string[];
   /** What its environments are made from, by `versionOf`. */
   readonly version: string;
 }
@@ -32,23 +35,14 @@ export async function describeBranch(
   reader: BranchReader,
   { repositoryName, mirrorPath, branch }: Branch,
 ): Promise<DescribedBranch> {
-  const found = await findInMirror(reader, mirrorPath, branch);
+  const { found, notes } = await findDefinition({
+    readFile: (path) => reader.readFile(mirrorPath, branch, path),
+    listFolder: (path) => reader.listFolder(mirrorPath, branch, path),
+  });
   const { definition } = readDefinition(found, { id: "", repositoryName }, "kubernetes");
   const { manifests } = definition.container;
   const manifestFiles =
     manifests.length === 0 ? undefined : await reader.identifyManifests(mirrorPath, branch, manifests);
   const version = versionOf({ ...partsOf(definition), ...clusterPartsOf(reader.settings, definition), manifestFiles });
-  return { definition, version, ...(found === undefined ? {} : { found }) };
-}
-
-async function findInMirror(
-  reader: BranchReader,
-  mirrorPath: string,
-  branch: string,
-): Promise<StoredDefinition | undefined> {
-  for (const path of definitionPaths) {
-    const text = await reader.readFile(mirrorPath, branch, path);
-    if (text !== undefined) return { path, text };
-  }
-  return undefined;
+  return { definition, notes, version, ...(found === undefined ? {} : { found }) };
 }

@@ -12,12 +12,13 @@ import { mustWaitFor } from "../policy/definition.ts";
 import { isBaked } from "../policy/pool-version.ts";
 import type { EnvironmentSpec, Report as RuntimeReport, Source } from "../runtime/runtime.ts";
 import type { Changes, EnvironmentRecord } from "../store/environments.ts";
-import { type Definition, definitionPaths } from "../wire/definition.ts";
-import type { ConditionType, EnvironmentCondition, StoredDefinition } from "../wire/environment.ts";
+import type { Definition } from "../wire/definition.ts";
+import type { ConditionType, EnvironmentCondition } from "../wire/environment.ts";
 import { type Placed, placeKindOf } from "./clusters.ts";
 import { conditionOf, withCondition } from "./conditions.ts";
 import type { Context } from "./context.ts";
 import { envOf, readDefinition, startSpecOf } from "./definition.ts";
+import { findDefinition, type FoundDefinition } from "./find-definition.ts";
 import { runSequence } from "./lifecycle.ts";
 import { plainLine, stepLine } from "./lines.ts";
 import { tokenUrlOf } from "./push-credentials.ts";
@@ -64,7 +65,7 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
   const isNew = conditionOf(known, "CheckedOut") === undefined;
   const isMember = isNew && request.placed?.member !== undefined;
   if (isNew && !isMember) await makeFiles(context, { repository: record.repository, spec, request, toStep }, signal);
-  const found = isMember ? request.placed.definition : await findDefinition(context, id);
+  const { found, notes: foundNotes } = isMember ? ofPlaced(request.placed) : await findInCheckout(context, id);
   const { definition, notes } = readDefinition(found, record, placeKindOf(context));
   const conditions = conditionsAtStart(known, { now: context.clock.now(), isMember, definition });
   // On a cluster files come with the first start: what fails before has been entered by nobody, and leaves nothing.
@@ -81,7 +82,8 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
   if (!isWhole) await hold.write({ conditions });
   await request.onStarted(record);
   const { warnings = [], serviceNames = [] } = await context.runtime.observe(id);
-  for (const note of [...notes, ...definition.warnings, ...warnings, ...context.runtime.lacks]) report(plainLine(note));
+  for (const note of [...foundNotes, ...notes, ...definition.warnings, ...warnings, ...context.runtime.lacks])
+    report(plainLine(note));
   const live = await runToReady(context, { hold, definition, serviceNames, report }, signal);
   await hold.end({ power: "running" });
   return live;
@@ -187,12 +189,15 @@ async function mustHaveBranch(
   });
 }
 
-async function findDefinition({ runtime }: Context, id: string): Promise<StoredDefinition | undefined> {
-  for (const path of definitionPaths) {
-    const text = await runtime.readSource(id, path);
-    if (text !== undefined) return { path, text };
-  }
-  return undefined;
+async function findInCheckout({ runtime }: Context, id: string): Promise<FoundDefinition> {
+  return findDefinition({
+    readFile: (path) => runtime.readSource(id, path),
+    listFolder: (path) => runtime.listSource(id, path),
+  });
+}
+
+function ofPlaced({ definition, notes = [] }: Placed): FoundDefinition {
+  return { notes, ...(definition === undefined ? {} : { found: definition }) };
 }
 
 /**

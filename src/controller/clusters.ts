@@ -18,6 +18,8 @@ export interface BranchReader {
   readonly settings: readonly ClusterSettings[];
   /** Text of a file of a repository's mirror, `undefined` when there is none. */
   readFile(mirrorPath: string, branch: string, path: string): Promise<string | undefined>;
+  /** Names in a folder of a repository's mirror, in any order; none when there is no such folder. */
+  listFolder(mirrorPath: string, branch: string, path: string): Promise<readonly string[]>;
   /** What the files of manifests are: the same for the same contents of all that they are made from. */
   identifyManifests(mirrorPath: string, branch: string, paths: readonly string[]): Promise<unknown>;
 }
@@ -45,6 +47,8 @@ export interface Placed {
   readonly member?: string;
   /** What was found in the mirror; a prepared environment has another branch in it. */
   readonly definition?: StoredDefinition;
+  /** What people should know of how that was found, one sentence each. */
+  readonly notes?: readonly string[];
 }
 
 /** What an environment runs on. */

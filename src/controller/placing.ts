@@ -35,7 +35,7 @@ export async function choosePlace(
   const begunAt = clock.elapsed();
   await mirrors.refresh(target.repository, clock.now() - target.resolvedAt, signal);
   const { repository, repositoryName } = target;
-  const { definition, found, version } = await describeBranch(clusters, {
+  const { definition, found, notes, version } = await describeBranch(clusters, {
     repositoryName,
     mirrorPath: mirrors.pathOf(repository),
     branch: target.fromBranch ?? target.branch,
@@ -52,7 +52,7 @@ export async function choosePlace(
       ? { cluster: claimed.cluster, member: claimed.id }
       : placeCold(request, known, { repositoryName, claimed });
   if (claimed.type === "cold") report(plainLine(`made anew: ${claimed.because}`));
-  return { ...chosen, ...(found === undefined ? {} : { definition: found }) };
+  return { ...chosen, notes, ...(found === undefined ? {} : { definition: found }) };
 }
 
 /** A member that is ready is there already, so it is asked for before there has to be room for one more. */

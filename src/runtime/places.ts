@@ -64,6 +64,7 @@ export function makePlaces(runtimes: ReadonlyMap<string, Runtime>, placeOf: Plac
       throw new Fault("runtime.unable", `Cannot claim "${spec.id}": ${spec.cluster} has no pools`);
     },
     readSource: async (id, path) => (await of(id)).runtime.readSource(id, path),
+    listSource: async (id, path) => (await of(id)).runtime.listSource(id, path),
     run: async (id, command, env, signal) => (await of(id)).runtime.run(id, command, env, signal),
     connect: async (id, session, signal) => (await of(id)).runtime.connect(id, session, signal),
     listen: async (id, onCall) => (await of(id)).runtime.listen(id, onCall),

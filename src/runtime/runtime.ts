@@ -137,6 +137,8 @@ export interface Runtime {
   create(spec: EnvironmentSpec, report: Report, signal: AbortSignal): Promise<void>;
   /** Text of a file of the checkout by its path in the repository, `undefined` when absent. Follows no link out of the checkout. */
   readSource(id: string, path: string): Promise<string | undefined>;
+  /** Names in a folder of the checkout, in any order, none when there is no such folder. Follows no link out of the checkout. */
+  listSource(id: string, path: string): Promise<readonly string[]>;
   /** Makes namespaces, mounts, network, limits and the init process; does nothing to what runs already, but start its command where none was. */
   start(spec: EnvironmentSpec, start: StartSpec, report: Report, signal: AbortSignal): Promise<void>;
   /** Runs a command inside and waits; its output goes to the environment's log. */

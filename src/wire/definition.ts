@@ -13,8 +13,14 @@ import { Fault } from "../base/fault.ts";
 import { containerKeys, hostRequirements } from "./definition-container.ts";
 import { readJsonc } from "./jsonc.ts";
 
-/** Where a definition may be in a repository; the first that is there counts. */
-export const definitionPaths = [".devcontainer/devcontainer.json", ".devcontainer.json"] as const;
+export const definitionFolder = ".devcontainer";
+export const definitionFile = "devcontainer.json";
+
+/**
+ * Where a definition may be in a repository; the first that is there counts. Without either it may be in a folder of its own
+ * below `definitionFolder`: https://containers.dev/implementors/spec/#devcontainerjson
+ */
+export const definitionPaths = [`${definitionFolder}/${definitionFile}`, `.${definitionFile}`] as const;
 
 /** A command of the environment's life: a shell line, or a program with its arguments and no shell. */
 export type Command = { readonly shell: string } | { readonly argv: readonly string[] };

@@ -35,6 +35,7 @@ export async function makeClusterWorld(): Promise<ClusterWorld> {
     const clusters: Clusters = {
       settings: [],
       readFile: async () => undefined,
+      listFolder: async () => [],
       identifyManifests: async () => ({}),
       list: async () => Object.keys(runtimes).map((name) => ({ ...plain, name, isUp: !away.has(name) })),
       pools: { claim: async () => ({ type: "none" }), giveUp: async () => undefined, owns: async () => false },

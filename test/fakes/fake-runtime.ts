@@ -102,6 +102,14 @@ export class FakeRuntime implements Runtime {
     });
   }
 
+  listSource(id: string, path: string): Promise<readonly string[]> {
+    return this.#do("listSource", id, () => {
+      this.#find(id);
+      const below = [...this.sources.keys()].filter((file) => file.startsWith(`${path}/`));
+      return [...new Set(below.map((file) => file.slice(path.length + 1).split("/")[0] ?? ""))];
+    });
+  }
+
   start(spec: EnvironmentSpec, start: StartSpec, report: Report): Promise<void> {
     return this.#do("start", spec.id, () => {
       const environment = this.#find(spec.id);

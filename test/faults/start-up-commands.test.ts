@@ -60,10 +60,18 @@ const service = useService({
     ),
     broken: { definition: broken },
     garbled: { definition: '{ "name": "half' },
+    nested: {
+      definition: null,
+      files: { ".devcontainer/api/devcontainer.json": '{ "containerEnv": { "OF": "api" } }' },
+    },
+    several: {
+      definition: null,
+      files: { ".devcontainer/api/devcontainer.json": "{}", ".devcontainer/web/devcontainer.json": "{}" },
+    },
   },
 });
 
-type Name = keyof typeof definitions | "broken" | "garbled";
+type Name = keyof typeof definitions | "broken" | "garbled" | "nested" | "several";
 
 const run = (name: Name, command: string) =>
   service()
@@ -174,6 +182,21 @@ test.concurrent(
     expect([garbled.exitCode, garbled.stderr]).toEqual([
       0,
       expect.stringMatching(/slipway: \.devcontainer\/devcontainer\.json:1: .*JSON/),
+    ]);
+  },
+);
+
+/** A definition in a folder of its own, as the specification allows, was ignored without a word. */
+test.concurrent(
+  "the one definition in a folder of its own counts, and of several none, which is told",
+  async ({ expect }) => {
+    expect(await run("nested", "echo $OF")).toMatchObject({ exitCode: 0, stdout: "api\n" });
+    const several = await run("several", "true");
+    expect([several.exitCode, several.stderr]).toEqual([
+      0,
+      expect.stringContaining(
+        "slipway: none of .devcontainer/api/devcontainer.json, .devcontainer/web/devcontainer.json is used: of several the one that is meant belongs at .devcontainer/devcontainer.json\r\n",
+      ),
     ]);
   },
 );

@@ -37,6 +37,11 @@ beforeAll(async () => {
     people: { ada: {}, bob: {} },
     repositories: {
       hello: { definition: JSON.stringify(DEFINITION), branches: ["feature/greeting"] },
+      nested: { definition: null, files: { ".devcontainer/api/devcontainer.json": JSON.stringify(DEFINITION) } },
+      several: {
+        definition: null,
+        files: { ".devcontainer/api/devcontainer.json": "{}", ".devcontainer/web/devcontainer.json": "{}" },
+      },
       bad: { definition: JSON.stringify({ onCreateCommand: "echo no such thing >&2; exit 3" }) },
     },
     // Many members beside those of other tests, on a node with two processors.
@@ -152,6 +157,14 @@ test("an environment that is defined otherwise is made anew, and its person is t
   const { stdout, stderr } = await enter(ada, "hello-otherwise", 'echo "$GREETING"');
   expect(stdout).toBe("Good morning\n");
   expect(stderr).toContain("made anew: definition differs from the pool's: containerEnv");
+});
+
+/** A definition in a folder of its own, as the specification allows, was ignored without a word. */
+test("the one definition in a folder of its own counts, and of several none, which is told", async () => {
+  expect((await enter(ada, "nested-main", 'echo "$GREETING"')).stdout).toBe(`${DEFINITION.containerEnv.GREETING}\n`);
+  expect((await enter(ada, "several-main", "true")).stderr).toContain(
+    "slipway: none of .devcontainer/api/devcontainer.json, .devcontainer/web/devcontainer.json is used: ",
+  );
 });
 
 test("a pool whose members all fail stops after three, keeps one to be looked at and says what is wrong", async () => {

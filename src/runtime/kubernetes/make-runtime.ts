@@ -31,7 +31,7 @@ import { lookForWork } from "./inside/unsaved.ts";
 import { makeNotes } from "./notes.ts";
 import { packFiles, unpackFiles } from "./packing.ts";
 import { putToSleep } from "./sleeping.ts";
-import { readSource } from "./read-source.ts";
+import { listSource, readSource } from "./read-source.ts";
 import { makeNamespace, startEnvironment } from "./starting.ts";
 
 /** How long a look at files inside may take. */
@@ -65,6 +65,7 @@ export function makeRuntime(cluster: Cluster, queue: OneAtATime, closing: AbortS
     listen: async () => ({ close: async () => {} }),
     run: async (id, command, env, signal) => runCommand(cluster, id, { command, env }, withClosing(signal)),
     readSource: (id, path) => readSource(cluster, id, path, closing),
+    listSource: (id, path) => listSource(cluster, id, path, closing),
     observe: async (id) => observe(cluster, id),
     unsaved: (id) => unsaved(cluster, id, closing),
     note: (id, line) => notes.add(id, line),

@@ -1,5 +1,5 @@
 /**
- * Reads a file of an environment's checkout: from its pod while it runs, else as it is on the forge.
+ * Reads a file or a folder of an environment's checkout: from its pod while it runs, else as it is on the forge.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { quoteWord } from "../shell-words.ts";
 import { type Cluster, execIn, findReadyPod, mustFind } from "./cluster.ts";
 import { WORKSPACE } from "./inside.ts";
 import { runInside } from "./inside/run-inside.ts";
-import { readMirrorFile, revisionOf } from "./sources.ts";
+import { listMirrorFolder, readMirrorFile, revisionOf } from "./sources.ts";
 
 /** As for what is read from a mirror. */
 const FILE_BYTES = 1024 * 1024;
@@ -20,18 +20,50 @@ export async function readSource(
   path: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  return read(cluster, id, { path, isThere: "-f", print: `head -c ${FILE_BYTES}`, readMirror: readMirrorFile }, signal);
+}
+
+/** @param path in the repository, of a folder; one that leads out of it is as one that is not there */
+export async function listSource(
+  cluster: Cluster,
+  id: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const readMirror = async (...at: Parameters<typeof listMirrorFolder>): Promise<string> =>
+    (await listMirrorFolder(...at)).join("\n");
+  const names = await read(cluster, id, { path, isThere: "-d", print: "ls -A", readMirror }, signal);
+  // A name with a line break in it comes as two that are not there.
+  return (names ?? "").split("\n").filter((name) => name !== "");
+}
+
+interface Reading {
+  readonly path: string;
+  /** Of test(1). */
+  readonly isThere: "-f" | "-d";
+  /** What writes it to standard output, given its path. */
+  readonly print: string;
+  readonly readMirror: typeof readMirrorFile;
+}
+
+async function read(
+  cluster: Cluster,
+  id: string,
+  { path, isThere, print, readMirror }: Reading,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   if (posix.isAbsolute(path) || posix.normalize(path).startsWith("..")) return undefined;
   const found = await mustFind(cluster, id);
   const { source } = found.kept.spec;
   const pod = findReadyPod(cluster, found);
-  if (pod === undefined) return readMirrorFile(source.mirrorPath, revisionOf(source), path);
+  if (pod === undefined) return readMirror(source.mirrorPath, revisionOf(source), path);
   const root = `${WORKSPACE}/${source.repository}`;
   // Its real path has to be below the checkout: links may lead anywhere.
   const text = [
     `root=$(readlink -f ${quoteWord(root)}) && file=$(readlink -f ${quoteWord(`${root}/${path}`)}) || exit 4`,
     'case "$file" in "$root"/*) ;; *) exit 4 ;; esac',
-    '[ -f "$file" ] || exit 4',
-    `head -c ${FILE_BYTES} "$file"`,
+    `[ ${isThere} "$file" ] || exit 4`,
+    `${print} "$file"`,
   ].join("\n");
   const { exitCode, stdout } = await runInside(
     execIn(cluster, pod, signal),

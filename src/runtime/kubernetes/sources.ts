@@ -1,5 +1,5 @@
 /**
- * Reads files of a repository from its mirror on this machine, for what has to be known before there is a pod.
+ * Reads files and folders of a repository from its mirror on this machine, for what has to be known before there is a pod.
  *
  * Called by `read-source.ts`, `starting.ts` and `cmd/clusters.ts`.
  *
@@ -24,6 +24,12 @@ export function revisionOf({ branch, fromBranch = branch }: Pick<Source, "branch
  */
 export async function readMirrorFile(mirrorPath: string, revision: string, path: string): Promise<string | undefined> {
   return git(mirrorPath, ["cat-file", "blob", `${revision}:${path}`]);
+}
+
+/** Lists the names in a folder as it is in a revision; none when there is no such folder. */
+export async function listMirrorFolder(mirrorPath: string, revision: string, path: string): Promise<readonly string[]> {
+  const listed = await git(mirrorPath, ["ls-tree", "-z", "--name-only", `${revision}:${path}`]);
+  return (listed ?? "").split("\0").filter((name) => name !== "");
 }
 
 /** Standard output of git in a mirror, `undefined` when it failed. */

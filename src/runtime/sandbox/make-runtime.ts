@@ -28,7 +28,7 @@ import { isAlive, readProcesses } from "./processes.ts";
 import type { ProgramEnd } from "../program.ts";
 import { makeShared } from "./shared.ts";
 import { writeAuthorizedKey } from "./skeleton.ts";
-import { readSourceFile } from "./source-file.ts";
+import { listSourceFolder, readSourceFile } from "./source-file.ts";
 import { startEnvironment } from "./starting.ts";
 import { stopAll } from "./stopping.ts";
 import { readSpec, readState } from "./stored.ts";
@@ -96,7 +96,7 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
     listen: (id, onCall) => queue(id, async () => calls.listen(needFiles(at(id)), onCall)),
     run: async (id, command, env, signal) =>
       runCommand(host, at(id), { ...needRunning(host, at(id)), command, env }, signal),
-    readSource: async (id, path) => readSourceFile(checkoutOf(at(id)), path),
+    ...readersOf(at),
     observe: async (id) => observe(host, at(id), disk),
     unsaved: async (id) => readUnsaved(await look(host, at(id), queue)),
     note: async (id, line) => appendLog(needFolder(at(id)).log, `${line}\n`),
@@ -113,6 +113,13 @@ export function makeRuntime(host: Host, { gatewayKey, listIds }: RuntimeOptions)
         disk.forget(id);
       }),
     list: async () => listIds(),
+  };
+}
+
+function readersOf(at: (id: string) => Place): Pick<Runtime, "readSource" | "listSource"> {
+  return {
+    readSource: async (id, path) => readSourceFile(checkoutOf(at(id)), path),
+    listSource: async (id, path) => listSourceFolder(checkoutOf(at(id)), path),
   };
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import { readSourceFile } from "./source-file.ts";
+import { listSourceFolder, readSourceFile } from "./source-file.ts";
 
 let folder = "";
 let checkout = "";
@@ -79,4 +79,14 @@ test("readSourceFile() is not led out by folders that become links while it read
     renameSync(join(checkout, "flip"), join(checkout, "link"));
     renameSync(join(checkout, "folder"), join(checkout, "flip"));
   }
+});
+
+test("listSourceFolder() lists what is in a folder within, and nothing of any other", async () => {
+  symlinkSync("sub", join(checkout, "link"));
+  symlinkSync("..", join(checkout, "out"));
+  symlinkSync("/", join(checkout, "root"));
+  expect((await listSourceFolder(checkout, "")).toSorted()).toEqual(["link", "out", "root", "sub", "top.json"]);
+  for (const path of ["sub", "link", "./sub"]) expect(await listSourceFolder(checkout, path)).toEqual(["deep"]);
+  for (const path of ["out", "..", "root", "absent", "top.json"])
+    expect(await listSourceFolder(checkout, path)).toEqual([]);
 });

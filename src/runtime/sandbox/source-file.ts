@@ -1,5 +1,5 @@
 /**
- * Reads a file of a checkout as root without being led out of it by a person who changes the tree meanwhile.
+ * Reads a file or a folder of a checkout as root without being led out of it by a person who changes the tree meanwhile.
  *
  * Each step opens one name in a folder already open, through `/proc/self/fd` and without following links: what openat2(2)
  * does with RESOLVE_IN_ROOT. Links are followed by hand, and only to places within.
@@ -7,7 +7,7 @@
  * @module
  */
 import { constants } from "node:fs";
-import { open, readlink } from "node:fs/promises";
+import { open, readdir, readlink } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 
 import { Fault } from "../../base/fault.ts";
@@ -25,10 +25,20 @@ const MOST_LINKS = 40;
  * @throws {Fault} `environment.failed` when it is no plain file of at most 1 MiB
  */
 export async function readSourceFile(folder: string, path: string): Promise<string | undefined> {
+  return within(folder, path, (file) => readPlain(file, path));
+}
+
+/** Lists the names in the folder `path` of `folder`, in any order; none when there is no such folder within. */
+export async function listSourceFolder(folder: string, path: string): Promise<readonly string[]> {
+  return (await within(folder, path, readNames)) ?? [];
+}
+
+/** Opens `path` and has it read; `undefined` when it is not there. */
+async function within<T>(folder: string, path: string, read: (file: FileHandle) => Promise<T>): Promise<T | undefined> {
   const opened: FileHandle[] = [];
   try {
     const file = await openWithin(folder, path.split("/"), opened);
-    return file === undefined ? undefined : await readPlain(file, path);
+    return file === undefined ? undefined : await read(file);
   } finally {
     for (const handle of opened) await handle.close();
   }
@@ -84,6 +94,11 @@ async function openStep(folder: FileHandle, name: string): Promise<FileHandle | 
     if (!isCode(error, "ELOOP")) throw error;
   }
   return readlink(path).catch(() => undefined);
+}
+
+async function readNames(folder: FileHandle): Promise<string[]> {
+  if (!(await folder.stat()).isDirectory()) return [];
+  return readdir(`/proc/self/fd/${folder.fd}`);
 }
 
 async function readPlain(file: FileHandle, path: string): Promise<string> {
