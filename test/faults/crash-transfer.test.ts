@@ -8,7 +8,8 @@ import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { beforeAll, expect, onTestFinished, test } from "vitest";
+import { whyNoService } from "../harness/needs.ts";
 import { mustRun, type Ended, type Running } from "../harness/program.ts";
 import { openSeeded } from "../harness/seeded.ts";
 import { until } from "../harness/wait.ts";
@@ -48,9 +49,10 @@ function pickMoment(way: (typeof ways)[number], turn: number): Moment {
 
 let line: CountedLine;
 beforeAll(async () => {
+  if (whyNoService() !== undefined) return;
   line = await openCountedLine(service().port);
+  return () => line[Symbol.asyncDispose]();
 });
-afterAll(() => line[Symbol.asyncDispose]());
 
 let witness: Witness | undefined;
 
