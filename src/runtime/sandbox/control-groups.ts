@@ -80,29 +80,50 @@ export function limitFiles(hierarchy: Pick<Hierarchy, "version" | "controllers">
     .map(([, file, value]) => [file, value]);
 }
 
-/** Looks which hierarchies of this machine we can use, and makes our folder in each. */
-export function openControlGroups(): ControlGroups {
-  const mounts = findHierarchyMounts(readText("/proc/self/mountinfo"), readText("/proc/self/cgroup"));
-  const hierarchies = mounts.map(openHierarchy).filter((hierarchy) => hierarchy !== undefined);
+/** Finds the hierarchies of this machine, and our own group in each. */
+export function readHierarchyMounts(): HierarchyMount[] {
+  return findHierarchyMounts(readText("/proc/self/mountinfo"), readText("/proc/self/cgroup"));
+}
+
+/** Looks which hierarchies we can use, and makes our folder in each. */
+export function openControlGroups(mounts: readonly HierarchyMount[]): ControlGroups {
+  const opened = mounts.map(openHierarchy);
+  const hierarchies = opened.flatMap(({ hierarchy }) => hierarchy ?? []);
   const held = new Set(hierarchies.flatMap(({ controllers }) => controllers));
   const words = { memory: "memory", pids: "the number of processes", cpu: "processor time" };
-  const lacks = CONTROLLERS.filter((name) => !held.has(name)).map(
-    (name) => `no limit on ${words[name]}: this machine has no control group for it that we can write to`,
+  const [why = "this machine has no control group for it that we can write to"] = opened.flatMap(
+    (one) => one.why ?? [],
   );
+  const lacks = CONTROLLERS.filter((name) => !held.has(name)).map((name) => `no limit on ${words[name]}: ${why}`);
   return { hierarchies, lacks };
 }
 
-function openHierarchy(mount: HierarchyMount): Hierarchy | undefined {
+/** The hierarchy as it can be used, or why one that is ours to write to cannot. */
+interface Opened {
+  readonly hierarchy?: Hierarchy;
+  readonly why?: string;
+}
+
+function openHierarchy(mount: HierarchyMount): Opened {
   const parent = mount.version === 1 ? mount.mountPoint : highestWritable(mount);
   const base = join(parent, "slipway");
   try {
     mkdirSync(base, { recursive: true });
     accessSync(base, constants.W_OK);
-    if (mount.version === 1) return { version: 1, controllers: mount.controllers, base };
-    const controllers = mount.controllers.filter((name) => delegate(parent, name) && delegate(base, name));
-    return controllers.length === 0 ? undefined : { version: 2, controllers, base };
+    if (mount.version === 1) return { hierarchy: { version: 1, controllers: mount.controllers, base } };
+    const there = readText(join(parent, "cgroup.controllers")).trim().split(" ");
+    const offered = mount.controllers.filter((name) => there.includes(name));
+    const controllers = offered.filter((name) => delegate(parent, name) && delegate(base, name));
+    if (controllers.length > 0) return { hierarchy: { version: 2, controllers, base } };
+    rmdirSync(base);
+    // The kernel refuses limits below a group that has processes and is not the root: cgroup-v2.rst, "No Internal Process
+    // Constraint".
+    const isInTheWay = offered.length > 0 && readText(join(parent, "cgroup.procs")) !== "";
+    return isInTheWay
+      ? { why: `the control group ${parent} has processes of its own, needs them in a group below` }
+      : {};
   } catch {
-    return undefined; // read-only or not ours: `lacks` says so
+    return {}; // read-only, not ours, or with environments of an earlier start: `lacks` says so
   }
 }
 

@@ -12,7 +12,7 @@ import type { Clock } from "../../base/clock.ts";
 import type { Log } from "../../base/log.ts";
 import type { Runtime } from "../runtime.ts";
 import { adopt } from "./adopting.ts";
-import { openControlGroups } from "./control-groups.ts";
+import { openControlGroups, readHierarchyMounts } from "./control-groups.ts";
 import { tellFullDisk } from "./disk-full.ts";
 import type { Host } from "./host.ts";
 import { environmentsFolder, makePlace } from "./layout.ts";
@@ -56,7 +56,7 @@ export async function openSandbox(options: SandboxOptions, signal?: AbortSignal)
   const machine = await readMachine({ stateDir, root, hiddenPaths });
   const network = await openNetwork(options.network, { identity: machine.identity, stateDir, log });
   await spreadFolders(environmentsFolder(stateDir));
-  const groups = openControlGroups();
+  const groups = openControlGroups(readHierarchyMounts());
   const host: Host = {
     stateDir,
     machine,
