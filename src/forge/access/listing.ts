@@ -35,8 +35,8 @@ const KEYS_AT_ONCE = 8;
 /**
  * Lists everybody with a sufficient role, each with the keys that are theirs alone and verified.
  *
- * @throws {Fault} `forge.unreached` when there is no list within the grace time, `grant.absent` when there is no such
- * repository
+ * @throws {Fault} `forge.unreached` when there is no list, or not everybody's keys, within the grace time; what was learned
+ * meanwhile is known at the next call. `grant.absent` when there is no such repository
  */
 export async function listAllowed(
   repository: ForgeRef,
@@ -74,17 +74,21 @@ export async function listAllowed(
     options,
     signal,
   );
-  const accounts = members
-    .filter(({ account }) => account.facts.state === "active")
-    .map(({ account: { facts }, role }) => ({ ...facts, keys: keysOf(facts, settings, options), role }))
+  const active = members.filter(({ account }) => account.facts.state === "active");
+  const unsaid = active.filter(({ account }) => !isUsable(account.facts.keysVerifiedAt, settings, clock.now()));
+  if (unsaid.length > 0) {
+    const told = `${settings.name} has not said which keys ${unsaid.length} of ${active.length} people of ${owner}/${name} have`;
+    throw new Fault("forge.unreached", `Cannot list who may use ${owner}/${name}: ${told}`, { told });
+  }
+  const accounts = active
+    .map(({ account: { facts }, role }) => ({ ...facts, keys: keysOf(facts, options), role }))
     .sort((one, other) => (one.login < other.login ? -1 : 1));
   const isStale = isDue(verifiedAt) || accounts.some(({ keysVerifiedAt }) => isDue(keysVerifiedAt));
   return { verifiedAt, isStale, accounts };
 }
 
-/** None that another account has too, and none that cannot be vouched for any more. */
-function keysOf(facts: AccountFacts, settings: ForgeSettings, { known, clock }: ListingOptions): readonly string[] {
-  if (!isUsable(facts.keysVerifiedAt, settings, clock.now())) return [];
+/** None that another account has too. */
+function keysOf(facts: AccountFacts, { known }: ListingOptions): readonly string[] {
   return facts.keys.filter((key) => !known.accounts.isShared(key));
 }
 

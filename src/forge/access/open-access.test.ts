@@ -691,6 +691,28 @@ test("listAllowed() rejects when nobody can say, and goes by the last good list 
   await expect(world.until(access.listAllowed(shop, never))).rejects.toMatchObject({ code: "forge.unreached" });
 });
 
+// Law: "A partial answer is no answer." Somebody whose keys were not listed in the 2 s was left out without a word, and a file of
+// keys written without them.
+test("listAllowed() rejects while somebody's keys are not known, and names everybody once they are", async () => {
+  await using world = makeWorld();
+  const access = await world.openKnowing();
+  await world.clock.advance(60_000);
+  world.client.repository("10").roles.set("9", "write");
+  world.client.addAccount("9", "zoe", [9]);
+  world.client.delayMs = (question) => (question === "listKeys" ? 3_000 : 100);
+  const shop = { forge: "hub", id: "10" };
+  await expect(world.until(access.listAllowed(shop, never))).rejects.toMatchObject({
+    code: "forge.unreached",
+    told: "hub has not said which keys 1 of 2 people of acme/shop have",
+  });
+  await world.clock.advance(2_000);
+  const { accounts } = await world.until(access.listAllowed(shop, never));
+  expect(accounts.map(({ login, keys }) => [login, keys.length])).toEqual([
+    ["ada", 1],
+    ["zoe", 1],
+  ]);
+});
+
 test("close() leaves nothing running", async () => {
   await using world = makeWorld();
   const access = await world.openKnowing();
