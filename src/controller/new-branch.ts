@@ -66,7 +66,7 @@ async function chooseRepository({ directory }: Context, { who, repository, branc
   const [name = "", ...owners] = repository.split("/").reverse();
   const owner = owners.length === 0 ? undefined : owners.reverse().join("/");
   const login = { type: "plus" as const, repository: name, branch, ...(owner === undefined ? {} : { owner }) };
-  const { repositories: usable, unverified } = await directory.usable(who, login, signal);
+  const { repositories: usable, told } = await directory.usable(who, login, signal);
   const isMeant = (one: { name: string; owner?: string }): boolean =>
     one.name.toLowerCase() === name.toLowerCase() &&
     (owner === undefined || one.owner?.toLowerCase() === owner.toLowerCase());
@@ -76,7 +76,7 @@ async function chooseRepository({ directory }: Context, { who, repository, branc
     ? meant.filter((one) => one.owner === undefined)
     : meant;
   if (chosen === undefined) {
-    const [first] = unverified;
+    const [first] = told;
     if (first !== undefined) throw new Fault("grant.absent", `Cannot make an environment: ${first}`, { told: first });
     const known = usable.map((one) => one.name);
     throw unknown(repository, "repository of yours", known);

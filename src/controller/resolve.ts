@@ -8,6 +8,7 @@
  */
 import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
+import { DECISION_WAIT_MS } from "../forge/access/deciding.ts";
 import type { AsOf, Directory, PlaceLogin } from "../forge/directory.ts";
 import type { Mirrors } from "../forge/mirrors.ts";
 import { encodeBranch } from "../policy/login.ts";
@@ -62,13 +63,16 @@ export async function resolveLogin(
   const resolvedAt = options.clock.now();
   const asked: Asked = { person, login, notes: [] };
   if (login.person !== undefined && login.person !== person) throw unknownLogin(asked, []);
+  const beganAt = options.clock.elapsed();
   const known = await store.findByLogin(person, textOf(login));
   if (known !== undefined) {
     const use = await directory.mayUse(who, known.repository, signal);
     if (use.allowed) return { ...targetOf(known, resolvedAt), ...(use.asOf === undefined ? {} : { asOf: use.asOf }) };
   }
-  const { repositories, unverified } = await directory.usable(who, login, signal);
-  asked.notes.push(...unverified);
+  // A login waits for the forge once, whatever is asked for it.
+  const leftMs = Math.max(0, DECISION_WAIT_MS - (options.clock.elapsed() - beganAt));
+  const { repositories, told } = await directory.usable(who, login, signal, leftMs);
+  asked.notes.push(...told);
   const records = await store.list({ person, desired: "present" });
   let candidates = await listCandidates(repositories, records, mirrors);
   let match = matchLogin(login, candidates);

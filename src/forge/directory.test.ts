@@ -164,9 +164,20 @@ describe("with a forge", () => {
     const login = { type: "plus", owner: "ACME", repository: "Shop", branch: "main" } as const;
     expect(await directory.usable({ person: "github.2", key: ivysKey.blob }, login, never)).toEqual({
       repositories: [],
-      unverified: ["github has not answered since noon"],
+      told: ["github has not answered since noon"],
     });
     expect(access.asked).toHaveLength(1);
+  });
+
+  // Whoever was refused by readOnly: none heard that no repository of theirs fits, and looked for a mistake in its name.
+  test("usable() tells those who may only read that they may, and whoever has no role nothing of what there is", async () => {
+    const { directory, access } = await open();
+    const reading = "Ivy may only read acme/shop, and an environment needs the right to write";
+    const refusal = { allowed: false, type: "no", verifiedAt: 0, sources: [] } as const;
+    access.says.set("2 10", { ...refusal, told: reading, hasRole: true });
+    access.says.set("2 11", { ...refusal, told: "Ivy is no collaborator of other/shop", hasRole: false });
+    const { repositories, told } = await directory.usable({ person: "github.2", key: ivysKey.blob }, shop, never);
+    expect({ repositories, told }).toEqual({ repositories: [], told: [reading] });
   });
 
   test("watchPush() tells once when somebody may not push any more, be it that they may read still", async () => {

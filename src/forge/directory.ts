@@ -35,6 +35,8 @@ export type Use =
       readonly allowed: false;
       /** Nobody said no: the forge could not be asked for too long. */
       readonly isUnverified: boolean;
+      /** They have a role there that is too little, or in what is not there any more: no secret to them. */
+      readonly hasRole?: boolean;
       /** One sentence for the person, without full stop. */
       readonly told: string;
     };
@@ -42,8 +44,11 @@ export type Use =
 /** The repositories that somebody's login may mean. */
 export interface Usable {
   readonly repositories: readonly (Repository & { readonly asOf?: AsOf })[];
-  /** Why some that are named are not among them although nobody said no; sentences for the person. */
-  readonly unverified: readonly string[];
+  /**
+   * Why some that are named are not among them, where the forge could not be asked, or told of a role that is too little or of
+   * no use; sentences for the person. Of what they have no role in nothing is said.
+   */
+  readonly told: readonly string[];
 }
 
 /** What a live session rests on; without a repository it is one of the lobby. */
@@ -81,8 +86,12 @@ export interface Directory {
   readonly canDiscover: boolean;
   /** Looks whether a key of nobody is a new collaborator's of a repository that a login names; `whose` knows it then. */
   discover(key: string, login: Login, signal: AbortSignal): Promise<void>;
-  /** Lists what somebody may use of what a login may mean, all of the settings' among it, having asked the forges. */
-  usable(who: Who, login: PlaceLogin, signal: AbortSignal): Promise<Usable>;
+  /**
+   * Lists what somebody may use of what a login may mean, all of the settings' among it, having asked the forges.
+   *
+   * @param waitMs how long the forges may take at most, for somebody who has waited already. @default 2_000
+   */
+  usable(who: Who, login: PlaceLogin, signal: AbortSignal, waitMs?: number): Promise<Usable>;
   /** Says whether somebody may use a repository, or without one the lobby, having asked the forge. */
   mayUse(who: Who, repository: string | undefined, signal: AbortSignal): Promise<Use>;
   /** Says whether somebody, by whatever key, may push to a repository of a forge now: by its last good answer they may not. */
@@ -219,24 +228,34 @@ class Both implements Directory {
     await this.#access.discover(key, namedBy(this.#access, login), signal);
   }
 
-  async usable(who: Who, login: PlaceLogin, signal: AbortSignal): Promise<Usable> {
+  async usable(who: Who, login: PlaceLogin, signal: AbortSignal, waitMs?: number): Promise<Usable> {
     const own = this.#granted.get(who.person) ?? [];
-    if (this.#access === undefined) return { repositories: own, unverified: [] };
+    if (this.#access === undefined) return { repositories: own, told: [] };
     const named = namedBy(this.#access, login).slice(0, NAMED_MAX);
     const asked = await Promise.all(
-      named.map(async (facts) => ({ facts, use: await this.mayUse(who, idOfRef(facts), signal) })),
+      named.map(async (facts) => ({ facts, use: await this.#decide(who, idOfRef(facts), { signal, waitMs }) })),
     );
     const usable = asked.flatMap(({ facts, use }) =>
       use.allowed ? [{ ...this.#ofForge(facts), ...asOfOf(use) }] : [],
     );
-    const unverified = asked.flatMap(({ use }) => (!use.allowed && use.isUnverified ? [use.told] : []));
-    return { repositories: [...own, ...usable], unverified };
+    const told = asked.flatMap(({ use }) =>
+      !use.allowed && (use.isUnverified || use.hasRole === true) ? [use.told] : [],
+    );
+    return { repositories: [...own, ...usable], told: [...new Set(told)] };
   }
 
   async mayUse(who: Who, repository: string | undefined, signal: AbortSignal): Promise<Use> {
+    return this.#decide(who, repository, { signal, waitMs: undefined });
+  }
+
+  async #decide(
+    who: Who,
+    repository: string | undefined,
+    { signal, waitMs }: { readonly signal: AbortSignal; readonly waitMs: number | undefined },
+  ): Promise<Use> {
     const question = this.#questionOf(who, repository);
     if ("allowed" in question || this.#access === undefined) return this.#judge(question);
-    return useOf(await this.#access.decide(question, signal), question.account.forge);
+    return useOf(await this.#access.decide(question, signal, waitMs), question.account.forge);
   }
 
   async mayPush(person: string, repository: string, signal: AbortSignal): Promise<Use> {
@@ -347,7 +366,10 @@ function refuse(told: string): Use {
 }
 
 function useOf(decision: Decision, forge: string): Use {
-  if (!decision.allowed) return { allowed: false, isUnverified: decision.type === "unverified", told: decision.told };
+  if (!decision.allowed) {
+    const { type, told, hasRole } = decision;
+    return { allowed: false, isUnverified: type === "unverified", told, ...(hasRole ? { hasRole } : {}) };
+  }
   return decision.isStale ? { allowed: true, asOf: { forge, at: decision.verifiedAt } } : ALLOWED;
 }
 

@@ -92,7 +92,12 @@ test("judgeAccess() says nothing of a repository to somebody without a role in i
   const repository = { name: "secret", state: "archived", verifiedAt: NOW, source: undefined, suspectAt: 0 } as const;
   const role = { role: "none", source: undefined, suspectAt: 0 } as const;
   const asked = judgeAccess({ ...rest, target: { repository, role: { ...role, verifiedAt: NOW } } }, rules);
-  expect(asked.decision).toMatchObject({ told: "ada is no collaborator of secret" });
+  expect(asked.decision).toMatchObject({ told: "ada is no collaborator of secret", hasRole: false });
+  const reading = { ...role, role: "read", verifiedAt: NOW } as const;
+  expect(judgeAccess({ ...rest, target: { repository, role: reading } }, rules).decision).toMatchObject({
+    told: "secret is archived",
+    hasRole: true,
+  });
   const unasked = judgeAccess({ ...rest, target: { repository, role: { ...role, verifiedAt: undefined } } }, rules);
   expect(unasked.decision).toMatchObject({
     type: "unverified",

@@ -30,6 +30,8 @@ export type AccessDecision =
       readonly type: "no" | "unverified";
       /** For the person: the rest of a sentence that begins with who or what, as in "ada is no collaborator of acme/shop". */
       readonly told: string;
+      /** They have a role in the repository, so that what is said of it is no secret to them. */
+      readonly hasRole: boolean;
       readonly verifiedAt: number | undefined;
       readonly sources: readonly string[];
     };
@@ -151,6 +153,7 @@ export function judgeAccess(facts: AccessFacts, rules: AccessRules): Verdict {
       allowed: false,
       type: "no",
       told: first.refusal,
+      hasRole: hasRole(facts),
       verifiedAt,
       sources: sourcesOf([first]),
     } as const;
@@ -211,18 +214,22 @@ function groundsOf(facts: AccessFacts, rules: AccessRules): Ground[] {
   if (keys !== undefined) grounds.push(ground("keys", keys, refusalOfKey(facts, keys)));
   if (target === undefined) return grounds;
   const { repository, role } = target;
-  const hasRole = role.verifiedAt !== undefined && role.role !== "none";
+  const isMember = hasRole(facts);
   const who = `${account.login} `;
   const noRole =
-    role.verifiedAt === undefined || hasRole ? undefined : `${who}is no collaborator of ${repository.name}`;
+    role.verifiedAt === undefined || isMember ? undefined : `${who}is no collaborator of ${repository.name}`;
   const lessRole =
-    hasRole && !isAtLeast(role.role, rules.minimumRole)
+    isMember && !isAtLeast(role.role, rules.minimumRole)
       ? `${who}may only read ${repository.name}, and an environment needs the right to write`
       : undefined;
-  const state = hasRole ? refusalOfRepository(repository) : undefined;
+  const state = isMember ? refusalOfRepository(repository) : undefined;
   grounds.push(ground("repository", repository, state));
   grounds.push(ground("role", role, noRole ?? lessRole));
   return grounds;
+}
+
+function hasRole({ target }: AccessFacts): boolean {
+  return target?.role.verifiedAt !== undefined && target.role.role !== "none";
 }
 
 function refusalOfAccount({ forge, account: { login, state, verifiedAt } }: AccessFacts): string | undefined {
@@ -257,7 +264,7 @@ function unverified(facts: AccessFacts, rules: AccessRules, grounds: readonly Gr
   const last = verifiedAt === undefined ? "it has never said so" : "its last answer is too old";
   const why = rules.unanswered?.why === undefined ? "" : ` (${rules.unanswered.why})`;
   const told = `${forge} could not be asked${why} ${what}, and ${last}`;
-  return { allowed: false, type: "unverified", told, verifiedAt, sources: sourcesOf(grounds) };
+  return { allowed: false, type: "unverified", told, hasRole: hasRole(facts), verifiedAt, sources: sourcesOf(grounds) };
 }
 
 function sourcesOf(grounds: readonly Ground[]): string[] {

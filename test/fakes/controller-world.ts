@@ -107,7 +107,7 @@ export async function makeWorld(): Promise<World> {
       repository: (id) => world.repositories.get(id) ?? { id, name: id, url: "/" },
       usable: async ({ person }) => ({
         repositories: (world.grants.get(person) ?? []).map((id) => ({ id, name: id, url: "/" })),
-        unverified: [],
+        told: [],
       }),
       mayUse: async ({ person }, repository = "") =>
         world.grants.get(person)?.includes(repository) === true

@@ -26,7 +26,7 @@ export const YES: Decision & { allowed: true } = {
 };
 
 export function no(told: string, type: "no" | "unverified" = "no"): Decision {
-  return { allowed: false, type, told, verifiedAt: undefined, sources: [] };
+  return { allowed: false, type, told, hasRole: false, verifiedAt: undefined, sources: [] };
 }
 
 export interface FakeAccessOptions {

@@ -44,8 +44,12 @@ export interface Access {
    * cause this: it is rationed for each repository, and answers `undefined` at once when there is nothing to ask.
    */
   discover(key: string, repositories: readonly ForgeRef[], signal: AbortSignal): Promise<KeyOwner | undefined>;
-  /** Decides, having asked the forge where what is known is older than the poll interval. */
-  decide(subject: Subject, signal: AbortSignal): Promise<Decision>;
+  /**
+   * Decides, having asked the forge where what is known is older than the poll interval.
+   *
+   * @param waitMs how long the forge may take at most. @default 2_000, which is the most as well
+   */
+  decide(subject: Subject, signal: AbortSignal, waitMs?: number): Promise<Decision>;
   /** Decides from memory alone, as of now. */
   judge(subject: Subject): Decision;
   /**

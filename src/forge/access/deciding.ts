@@ -25,7 +25,7 @@ import type { Doubts } from "./doubts.ts";
 import type { Known } from "./known.ts";
 
 /** How long a login waits for the forge, for all that it asks together. Issue 3. */
-const DECISION_WAIT_MS = 2_000;
+export const DECISION_WAIT_MS = 2_000;
 
 export interface DecidingOptions {
   readonly known: Known;
@@ -59,7 +59,7 @@ export class Deciding {
   }
 
   /** Decides, having asked what is due. Rejects with the reason of the signal when that aborts. */
-  async decide(subject: Subject, signal: AbortSignal): Promise<Decision> {
+  async decide(subject: Subject, signal: AbortSignal, waitMs = DECISION_WAIT_MS): Promise<Decision> {
     signal.throwIfAborted();
     const { decision, due } = this.verdict(subject);
     if (due.length === 0) return decision;
@@ -67,7 +67,8 @@ export class Deciding {
     const soonDue = this.#verdict(subject, { aheadMs: DECISION_WAIT_MS }).due;
     this.#underWay.add(subject);
     try {
-      const unanswered = await this.#ask(subject, [...new Set([...due, ...soonDue])], signal);
+      const asked = [...new Set([...due, ...soonDue])];
+      const unanswered = await this.#ask(subject, asked, { waitMs: Math.min(waitMs, DECISION_WAIT_MS), signal });
       return this.#verdict(subject, unanswered === undefined ? {} : { unanswered }).decision;
     } finally {
       this.#underWay.delete(subject);
@@ -80,10 +81,14 @@ export class Deciding {
   }
 
   /** @returns why some of it was not answered in time; `undefined`: all was */
-  async #ask(subject: Subject, due: readonly GroundName[], signal: AbortSignal): Promise<AccessRules["unanswered"]> {
+  async #ask(
+    subject: Subject,
+    due: readonly GroundName[],
+    { waitMs, signal }: { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<AccessRules["unanswered"]> {
     const { asking, clock } = this.#options;
     const late = Promise.withResolvers<undefined>();
-    const cancel = clock.after(DECISION_WAIT_MS, () => late.resolve(undefined));
+    const cancel = clock.after(Math.max(0, waitMs), () => late.resolve(undefined));
     try {
       const asked = due.map((ground) => asking.ask(factOf(ground, subject), this.#askingFor(ground, subject)));
       const results = await unlessAborted(Promise.race([Promise.allSettled(asked), late.promise]), signal);
@@ -182,6 +187,6 @@ function required(repository: ForgeRef | undefined): ForgeRef {
 }
 
 function refused(told: string): Verdict {
-  const decision = { allowed: false, type: "no", told, verifiedAt: undefined, sources: [] } as const;
+  const decision = { allowed: false, type: "no", told, hasRole: false, verifiedAt: undefined, sources: [] } as const;
   return { decision, due: [], holdsUntil: -Infinity };
 }

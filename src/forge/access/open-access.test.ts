@@ -127,6 +127,22 @@ test("decide() lets readers in where the settings say so", async () => {
   });
 });
 
+test("decide() waits less for a slow forge when it is told to, and never longer than 2 s", async () => {
+  await using world = makeWorld();
+  const access = await world.openKnowing();
+  await world.until(access.decide(ada, never));
+  await world.clock.advance(40_000);
+  world.client.delayMs = 5_000;
+  for (const [waitMs, most] of [
+    [300, 400],
+    [9_000, 2_100],
+  ] as const) {
+    const begunAt = world.clock.now();
+    await expect(world.until(access.decide(ada, never, waitMs))).resolves.toMatchObject({ isStale: true });
+    expect(world.clock.now() - begunAt).toBeLessThanOrEqual(most);
+  }
+});
+
 test("decide() waits 2 s for a slow forge, then goes by the last good answer, and says that it is stale", async () => {
   await using world = makeWorld();
   const access = await world.openKnowing();

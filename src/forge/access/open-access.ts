@@ -72,7 +72,7 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
     repositories: () => connected(known),
     named: (name, how) => known.repositories.named(name, how),
     discover: (key, repositories, signal) => discovering.discover(key, repositories, signal),
-    decide: (subject, signal) => deciding.decide(subject, signal),
+    decide: (subject, signal, waitMs) => deciding.decide(subject, signal, waitMs),
     judge: (subject) => deciding.verdict(subject).decision,
     watch: (subject, onRevoked) => watches.watch(subject, onRevoked),
     hint: (forge, given) => hints.take(forge, given),
