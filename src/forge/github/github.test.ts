@@ -528,6 +528,7 @@ test("inspect() names each permission, event, organisation and repository that i
   expect(texts).toContain("the App needs Repository permissions → Contents: read");
   expect(texts).toContain("the App needs Organization permissions → Members: read");
   expect(texts).toContain("the App needs Subscribe to events → Membership");
+  expect(texts).toContain("the App needs Subscribe to events → Push");
   expect(texts).toContain("the App needs Subscribe to events → Team add");
   expect(texts).toContain("acme has not accepted that the App has Organization permissions → Members: read");
   expect(texts).toContain("elsewhere is not shown to the credential");

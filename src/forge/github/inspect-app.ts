@@ -20,11 +20,15 @@ const NEEDED: readonly Needed[] = [
   { key: "members", text: "Organization permissions → Members: read" },
 ];
 
-/** Those that tell of somebody losing a right; of keys and of suspended people GitHub tells nothing. */
+/**
+ * Those that tell of somebody losing a right, and of new branches and commits, by which pools are refilled. Of keys and of
+ * suspended people GitHub tells nothing.
+ */
 const EVENTS: readonly Needed[] = [
   { key: "member", text: "Member" },
   { key: "membership", text: "Membership" },
   { key: "organization", text: "Organization" },
+  { key: "push", text: "Push" },
   { key: "repository", text: "Repository" },
   { key: "team", text: "Team" },
   { key: "team_add", text: "Team add" },
@@ -47,7 +51,7 @@ export async function inspectApp(options: InspectAppOptions, signal: AbortSignal
     { isGood: true, text: `the App's private key is accepted${slug === undefined ? "" : `, for the App ${slug}`}` },
     ...NEEDED.map(({ key, text }) => findingOf(hasPermission(permissions, key), "the App", text)),
     pushing(permissions),
-    ...(takesWebhooks ? EVENTS.map(({ key, text }) => subscription(events.includes(key), text)) : [unheard()]),
+    ...(takesWebhooks ? hearing(events) : [unheard()]),
     ...installations.installations.flatMap(inspectInstallation),
   ];
 }
@@ -70,6 +74,14 @@ function pushing({ contents }: Readonly<Record<string, string>>): Finding {
 function subscription(isGood: boolean, event: string): Finding {
   const text = isGood ? `the App is subscribed to the event ${event}` : `the App needs Subscribe to events → ${event}`;
   return { isGood, text };
+}
+
+function hearing(events: readonly string[]): Finding[] {
+  // It takes a permission that nothing else here needs, so it is nobody's duty: without it blocked people are polled.
+  const blocking = events.includes("org_block")
+    ? "the App is subscribed to the event Org block"
+    : "the App hears of nobody who is blocked, which would need Organization permissions → Administration: read and the event Org block";
+  return [...EVENTS.map(({ key, text }) => subscription(events.includes(key), text)), { isGood: true, text: blocking }];
 }
 
 function unheard(): Finding {

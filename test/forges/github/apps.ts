@@ -9,7 +9,7 @@ import type { World } from "./world.ts";
 
 /** What Slipway needs of an App, and the webhooks that go with it. */
 const USUAL_PERMISSIONS: AppPermissions = { metadata: "read", contents: "write", members: "read" };
-const USUAL_EVENTS = ["member", "membership", "team", "team_add", "organization", "repository"];
+const USUAL_EVENTS = ["member", "membership", "team", "team_add", "organization", "repository", "push"];
 
 export interface AppSpec {
   readonly slug?: string;
