@@ -1,6 +1,7 @@
 import { type Duplex, duplexPair } from "node:stream";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { makeClusterWorld } from "../../test/fakes/cluster-world.ts";
 import { makeWorld, never, type World } from "../../test/fakes/controller-world.ts";
 import { HandClock } from "../../test/fakes/hand-clock.ts";
 import { Fault } from "../base/fault.ts";
@@ -298,6 +299,19 @@ describe("environments", () => {
     expect(source).toMatchObject({ originUrl: "git@github.example:acme/shop.git" });
     expect(source).not.toHaveProperty("credentialHost");
     expect(world.runtime.takers.size).toBe(0);
+  });
+
+  // In a pod nothing asks us for a token: over https git asked the person for a password, and no agent could help.
+  test("on a cluster push with keys of their own, whatever the forge makes", async () => {
+    await using onClusters = await makeClusterWorld();
+    onClusters.world.repositories.set("hello", { ...SHOP, pushUrl: "git@github.example:acme/shop.git" });
+    const { id } = await onClusters
+      .serve({ pushCredential })
+      .enter({ who, login: "hello-main" }, () => undefined, never);
+    const source = onClusters.runtimes.east.environments.get(id)?.spec?.source;
+    expect(source).toMatchObject({ originUrl: "git@github.example:acme/shop.git" });
+    expect(source).not.toHaveProperty("credentialHost");
+    expect(onClusters.runtimes.east.takers.size).toBe(0);
   });
 
   test("may call from their first command on", async () => {

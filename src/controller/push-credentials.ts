@@ -26,13 +26,16 @@ const PAUSE_MS = 10_000;
 /** Calls of one environment in a minute; those beyond get no answer, and no line in the log (guess: git asks once a push). */
 const CALLS_A_MINUTE = 60;
 
-/** Where a person pushes by token; `undefined` where they do it with keys of their own. */
+/**
+ * Where a person pushes by token; `undefined` where they do it with keys of their own, as on every cluster: from inside of a
+ * pod nobody can call us yet.
+ */
 export function tokenUrlOf(
-  { directory, pushCredential }: Pick<Context, "directory" | "pushCredential">,
+  { directory, pushCredential, clusters }: Pick<Context, "directory" | "pushCredential" | "clusters">,
   repository: string,
 ): URL | undefined {
   const known = directory.repository(repository);
-  if (pushCredential === undefined || known?.canPushByToken !== true) return undefined;
+  if (clusters !== undefined || pushCredential === undefined || known?.canPushByToken !== true) return undefined;
   const url = URL.parse(known.url);
   return url?.protocol === "https:" ? url : undefined;
 }
