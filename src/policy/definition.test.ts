@@ -256,6 +256,18 @@ test.each<[string, object, Partial<Definition>]>([
   expect(make(content)).toEqual({ ...bare, ...expected });
 });
 
+// Taken for a definition that asks for no labels, it went to any cluster, and nobody was told.
+test("makeDefinition() warns of keys of placement that nobody knows", () => {
+  const told = (placement: unknown) => placed({ customizations: { slipway: { placement } } }).warnings;
+  const under = "customizations.slipway.placement.";
+  const labels = `; labels of clusters go under "${under}labels"`;
+  expect(told({ zone: "b", label: { zone: "b" } })).toEqual([
+    `"${under}zone" is not known and has no effect${labels}`,
+    `"${under}label" is not known and has no effect; did you mean "${under}labels"?${labels}`,
+  ]);
+  expect(told({ labels: { zone: "b" } })).toEqual([]);
+});
+
 /** Of a definition on a cluster. */
 function placed(content: unknown): Definition {
   const found = { text: JSON.stringify(content), source: ".devcontainer.json" };

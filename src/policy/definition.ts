@@ -20,6 +20,7 @@ import {
   slipwayNames,
   type WaitPoint,
 } from "../wire/definition.ts";
+import { placementNames } from "../wire/definition-container.ts";
 import { makeContainer, rootTrouble } from "./definition-container.ts";
 import { printable } from "./printable.ts";
 import { harmlessNames, type Place, unheldProperties } from "./unheld-properties.ts";
@@ -103,6 +104,10 @@ function warnOfNames(file: DefinitionFile, facts: DefinitionFacts, warn: Warn): 
   for (const name of unknown.slice(0, WARNINGS_MAX)) warn(unknownName(name, known, ""));
   for (const name of file.strangeSlipwayKeys.slice(0, WARNINGS_MAX)) {
     warn(unknownName(name, slipwayNames, "customizations.slipway."));
+  }
+  for (const name of file.strangePlacementKeys.slice(0, WARNINGS_MAX)) {
+    const under = "customizations.slipway.placement.";
+    warn(`${unknownName(name, placementNames, under)}; labels of clusters go under "${under}labels"`);
   }
 }
 

@@ -46,6 +46,11 @@ const target = z
 const UID_MAX = 4_294_967_294;
 const USER_NEEDS = `the number of a user, from 0 to ${UID_MAX}`;
 
+const placement = z.object({ labels: placementLabels.default({}) });
+
+/** Names that `placement` can have. */
+export const placementNames: readonly string[] = Object.keys(placement.shape);
+
 /** Of `customizations.slipway`. */
 export const containerKeys = {
   manifests: manifests.default([]),
@@ -58,7 +63,7 @@ export const containerKeys = {
       error: ({ input }) => needs(USER_NEEDS, input),
     })
     .optional(),
-  placement: z.object({ labels: placementLabels.default({}) }).optional(),
+  placement: placement.optional(),
 };
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, kb: 2 ** 10, mb: 2 ** 20, gb: 2 ** 30, tb: 2 ** 40 };

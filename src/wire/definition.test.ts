@@ -17,7 +17,7 @@ test("checkDefinition() separates what we act on from the rest", () => {
   // comments are fine
   "name": "x", "image": "debian", "postCreateCommand": ["npm", "ci"],
   "remoteEnv": { "A": "1", "B": null, "A": "2" },
-  "customizations": { "vscode": {}, "slipway": { "run": "npm start", "rnu": 1 } },
+  "customizations": { "vscode": {}, "slipway": { "run": "npm start", "rnu": 1, "placement": { "zone": "b" } } },
 }`;
   expect(checkDefinition(text, "x.json")).toEqual({
     source: "x.json",
@@ -36,11 +36,13 @@ test("checkDefinition() separates what we act on from the rest", () => {
           manifests: [],
           podSecurity: "restricted",
           serviceAccountToken: false,
+          placement: { labels: {} },
         },
       },
     },
     others: { name: "x" },
     strangeSlipwayKeys: ["rnu"],
+    strangePlacementKeys: ["zone"],
     repeatedKeys: ["remoteEnv.A"],
   });
 });

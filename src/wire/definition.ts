@@ -10,7 +10,7 @@
 import { z } from "zod";
 import { checkShape, needs, writeComplaints, writePath } from "../base/complaint.ts";
 import { Fault } from "../base/fault.ts";
-import { containerKeys, hostRequirements } from "./definition-container.ts";
+import { containerKeys, hostRequirements, placementNames } from "./definition-container.ts";
 import { readJsonc } from "./jsonc.ts";
 
 export const definitionFolder = ".devcontainer";
@@ -114,6 +114,8 @@ export interface DefinitionFile {
   readonly others: Readonly<Record<string, unknown>>;
   /** Keys of `customizations.slipway` that nobody knows. */
   readonly strangeSlipwayKeys: readonly string[];
+  /** Keys of `customizations.slipway.placement` that nobody knows. */
+  readonly strangePlacementKeys: readonly string[];
   /** Keys that are there twice, as in `containerEnv.PATH`; the last one counts, as everywhere. */
   readonly repeatedKeys: readonly string[];
 }
@@ -233,16 +235,20 @@ export function checkDefinition(json: string, source: string): DefinitionFile {
     throw new Fault("definition.invalid", told, { told });
   }
   const all = Outline.parse(read.value);
+  const { slipway: slipwayGiven } = all.customizations;
   return {
     source,
     held: shaped.data,
     others: Object.fromEntries(Object.entries(all).filter(([name]) => !heldNames.includes(name))),
-    strangeSlipwayKeys: Object.keys(all.customizations.slipway).filter((name) => !slipwayNames.includes(name)),
+    strangeSlipwayKeys: Object.keys(slipwayGiven).filter((name) => !slipwayNames.includes(name)),
+    strangePlacementKeys: Object.keys(slipwayGiven.placement).filter((name) => !placementNames.includes(name)),
     repeatedKeys: read.repeated.map(writePath),
   };
 }
 
 /** What every definition that passed has, with whatever else there is. */
 const Outline = z.looseObject({
-  customizations: z.looseObject({ slipway: z.looseObject({}).prefault({}) }).prefault({}),
+  customizations: z
+    .looseObject({ slipway: z.looseObject({ placement: z.looseObject({}).prefault({}) }).prefault({}) })
+    .prefault({}),
 });
