@@ -16,8 +16,10 @@ import type { MemberSpec, Pools } from "../controller/pools/ports.ts";
 import type { Directory } from "../forge/directory.ts";
 import type { Mirrors } from "../forge/mirrors.ts";
 import { untilFirst } from "../base/until-first.ts";
+import type { Path } from "../policy/kubernetes/path.ts";
 import { place, type PlacementCluster } from "../policy/placement.ts";
 import type { ClusterApi } from "../runtime/kubernetes/api/cluster-api.ts";
+import { readOwnNamespace } from "../runtime/kubernetes/api/in-cluster.ts";
 import { resolveAccess } from "../runtime/kubernetes/api/kubeconfig.ts";
 import { openClusterApi } from "../runtime/kubernetes/api/open-cluster-api.ts";
 import { identifyManifests } from "../runtime/kubernetes/manifests/identify-manifests.ts";
@@ -56,8 +58,13 @@ export interface OpenClusters extends AsyncDisposable {
   readonly pools: Pools;
   /** Has what members of its pools are made from read again. @param repository id of one whose branches changed */
   readonly onPushed: (repository: string) => Promise<void>;
-  /** Requests sent since the service began, of each cluster, by `verb resource`. */
-  readonly requestCounts: () => ReadonlyMap<string, ReadonlyMap<string, number>>;
+  /** For metrics, of each cluster. */
+  readonly figures: {
+    /** Requests sent since the service began, by `verb resource`. */
+    readonly requestCounts: () => ReadonlyMap<string, ReadonlyMap<string, number>>;
+    /** Which way the next session goes into a pod. */
+    readonly paths: () => ReadonlyMap<string, Path>;
+  };
 }
 
 interface OpenCluster {
@@ -119,7 +126,10 @@ export async function openClusters(options: ClustersOptions, limits: Limits): Pr
       at: (name) => runtime.at(name),
       forget: (id) => runtime.forget(id),
     },
-    requestCounts: () => new Map([...all].map(([name, { api }]) => [name, api.requestCounts()])),
+    figures: {
+      requestCounts: () => new Map([...all].map(([name, { api }]) => [name, api.requestCounts()])),
+      paths: () => new Map([...all].map(([name, { runtime }]) => [name, runtime.path()])),
+    },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 }
@@ -160,7 +170,14 @@ async function openOne(
   const access = await resolveAccess(settings.access, { folder: dirname(resolve(settingsPath)), env });
   const api = opened.use(await openClusterApi({ name, access, requestRate, clock, log }));
   const { gatewayKey, installation, runs } = options;
-  const runtime = openKubernetes({ api, settings, installation, runs, gatewayKey, clock, log }, signal);
+  const gateway = settings.access.type === "in-cluster" ? readOwnNamespace() : undefined;
+  const runtime = openKubernetes(
+    {
+      ...{ api, settings, installation, runs, gatewayKey, clock, log },
+      ...(gateway === undefined ? {} : { gateway }),
+    },
+    signal,
+  );
   return { settings, api, runtime, isUp: makeIsUp(runtime, clock) };
 }
 

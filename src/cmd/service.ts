@@ -95,12 +95,12 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   parts.defer(() => {
     stop.abort();
   });
-  const { environments, pools, onPushed, lacks, requestCounts } = await openEnvironments(
+  const { environments, pools, onPushed, lacks, figures } = await openEnvironments(
     options,
     { parts, store, directory, audit, gatewayKey, ...forge },
     stop.signal,
   );
-  const opened = { directory, environments, pools, requestCounts, ...forge };
+  const opened = { directory, environments, pools, figures, ...forge };
   const gateway = await openGateway(options, { audit, hostKeys, gatewayKey, ...opened });
   parts.defer(() => gateway.close());
   const services = await openAccessServices({
@@ -151,7 +151,7 @@ async function openEnvironments(
   readonly environments: Environments;
   readonly pools: Pools | undefined;
   readonly onPushed: OpenClusters["onPushed"] | undefined;
-  readonly requestCounts: OpenClusters["requestCounts"] | undefined;
+  readonly figures: OpenClusters["figures"] | undefined;
   readonly lacks: readonly string[];
 }> {
   const { clock, log, state } = options;
@@ -168,7 +168,7 @@ async function openEnvironments(
   parts.defer(() => mirrors.close());
   let isBusy = (): boolean => false;
   const given = { parts, store, directory, mirrors, gatewayKey, isBusy: () => isBusy() };
-  const { pools, onPushed, requestCounts, ...places } = await openPlaces(options, given, signal);
+  const { pools, onPushed, figures, ...places } = await openPlaces(options, given, signal);
   const environments = makeEnvironments({
     ...{ store: store.environments, ...places, mirrors, directory, audit, clock, log },
     pushCredential: async (id, until) => {
@@ -185,7 +185,7 @@ async function openEnvironments(
   parts.defer(() => environments.close());
   isBusy = () => environments.isBusy();
   await environments.adopt();
-  return { environments, pools, onPushed, requestCounts, lacks: places.runtime.lacks };
+  return { environments, pools, onPushed, figures, lacks: places.runtime.lacks };
 }
 
 interface PlacesParts extends Pick<EnvironmentsParts, "parts" | "store" | "directory" | "gatewayKey"> {
@@ -198,14 +198,12 @@ async function openPlaces(
   options: ServiceOptions,
   { parts, gatewayKey, ...given }: PlacesParts,
   signal: AbortSignal,
-): Promise<
-  Pick<Context, "runtime" | "clusters"> & Partial<Pick<OpenClusters, "pools" | "onPushed" | "requestCounts">>
-> {
+): Promise<Pick<Context, "runtime" | "clusters"> & Partial<Pick<OpenClusters, "pools" | "onPushed" | "figures">>> {
   const { clock, log, env } = options;
   const { settings, path: settingsPath } = options.settings;
   if (settings.clusters.length === 0)
     return { runtime: await openSandbox(sandboxOptions(options, gatewayKey), signal) };
-  const { runtime, clusters, pools, onPushed, requestCounts } = parts.use(
+  const { runtime, clusters, pools, onPushed, figures } = parts.use(
     await openClusters(
       {
         ...{ ...given, settings, settingsPath, clock, log, env },
@@ -216,7 +214,7 @@ async function openPlaces(
       settings.limits.environment,
     ),
   );
-  return { runtime, clusters, pools, onPushed, requestCounts };
+  return { runtime, clusters, pools, onPushed, figures };
 }
 
 interface GatewayParts {
@@ -227,7 +225,7 @@ interface GatewayParts {
   readonly environments: Environments;
   /** These two are absent where there are no clusters. */
   readonly pools: Pools | undefined;
-  readonly requestCounts: OpenClusters["requestCounts"] | undefined;
+  readonly figures: OpenClusters["figures"] | undefined;
   readonly forges?: Forges;
 }
 
@@ -247,7 +245,7 @@ async function openGateway(
     slipway_sessions: { help: "Live sessions", read: () => sessions.count },
     slipway_unauthenticated: { help: "Connections that have not proved a key", read: () => listener.strangers.count },
     ...forgeGauges(parts.forges),
-    ...clusterGauges(parts.requestCounts),
+    ...clusterGauges(parts.figures),
   });
   const { directory } = parts;
   const lobby = makeLobby({ environments: parts.environments, pools: parts.pools, directory, sessions, log });
@@ -328,11 +326,11 @@ function forgeGauges(forges: Forges | undefined): Record<string, Gauge> {
   };
 }
 
-/** How gently API servers are treated. */
-function clusterGauges(requestCounts: OpenClusters["requestCounts"] | undefined): Record<string, Gauge> {
-  if (requestCounts === undefined) return {};
-  const read = (): { labels: Record<string, string>; value: number }[] =>
-    [...requestCounts()].flatMap(([cluster, counts]) =>
+/** How gently API servers are treated, and which way sessions go. */
+function clusterGauges(figures: OpenClusters["figures"] | undefined): Record<string, Gauge> {
+  if (figures === undefined) return {};
+  const readCounts = (): { labels: Record<string, string>; value: number }[] =>
+    [...figures.requestCounts()].flatMap(([cluster, counts]) =>
       [...counts].map(([asked, value]) => {
         const [verb = "", resource = ""] = asked.split(" ");
         return { labels: { cluster, verb, resource }, value };
@@ -341,7 +339,12 @@ function clusterGauges(requestCounts: OpenClusters["requestCounts"] | undefined)
   return {
     slipway_cluster_requests_total: {
       ...{ help: "Requests sent to API servers, by cluster, verb and resource", isTotal: true },
-      ...{ labelNames: ["cluster", "verb", "resource"], read },
+      ...{ labelNames: ["cluster", "verb", "resource"], read: readCounts },
+    },
+    slipway_cluster_path: {
+      help: "1 for the way that the next session goes into a pod of the cluster",
+      labelNames: ["cluster", "path"],
+      read: () => [...figures.paths()].map(([cluster, path]) => ({ labels: { cluster, path }, value: 1 })),
     },
   };
 }

@@ -21,6 +21,8 @@ export interface Reached {
   readonly user: string;
   /** Sentence for the person on what kept its sshd from letting anybody in, where that can be told. */
   readonly trouble?: () => string | undefined;
+  /** Called once when the far side has let us in. */
+  readonly entered?: () => void;
 }
 
 /** What the far leg tells once it is authenticated. */
@@ -79,6 +81,7 @@ export async function enterFar(reached: Reached, options: EnterOptions, signal: 
           options.handler.message(payload, body);
         } else if (isAuthenticated(payload)) {
           isInside = true;
+          reached.entered?.();
           resolve(transport);
         }
       },

@@ -88,6 +88,8 @@ export interface Reach {
   readonly user: string;
   /** Sentence for the person on what in the environment kept its sshd from letting anybody in, where that can be told. */
   readonly trouble?: () => string | undefined;
+  /** Called once when its sshd has let us in. */
+  readonly entered?: () => void;
   /** Ends the connection: hangs up on foreground processes (SIGHUP to their groups), then closes the stream. Idempotent. */
   end(): Promise<void>;
 }

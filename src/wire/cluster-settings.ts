@@ -65,6 +65,8 @@ export interface ClusterSettings {
     /** Ranges they may not reach beside the private and link-local ones. */
     readonly deny: readonly string[];
   };
+  /** How sessions reach pods: through the API server, by their addresses, or as measured. */
+  readonly path: "auto" | "exec" | "podIP";
   /** Requests to the API server a second, and how many at once after a rest. */
   readonly requestRate: { readonly perSecond: number; readonly burst: number };
 }

@@ -37,6 +37,7 @@ const Outline = z
             workspace: z.object({ storageClass: text, ephemeral: z.unknown().optional() }).optional().catch(undefined),
             podSecurity: text,
             runAsUser: count,
+            path: text,
           })
           .nullable()
           .catch(null),
@@ -79,13 +80,16 @@ export function checkClusterLinks(value: unknown, complain: Complain): void {
 
 function checkCluster(name: string, cluster: ClusterOutline, complain: Complain): void {
   const path = ["clusters", name];
-  const { kubeconfig, inCluster, context, workspace, podSecurity, runAsUser } = cluster;
+  const { kubeconfig, inCluster, context, workspace, podSecurity, runAsUser, path: way } = cluster;
   if (kubeconfig === undefined && inCluster === undefined) complain(path, "needs kubeconfig or inCluster: true");
   if (kubeconfig !== undefined && inCluster !== undefined) {
     complain(path, "needs one of kubeconfig and inCluster, has both");
   }
   if (kubeconfig === undefined && context !== undefined) {
     complain([...path, "context"], "is for a kubeconfig, which is not here");
+  }
+  if (way === "podIP" && inCluster === undefined) {
+    complain([...path, "path"], "needs inCluster: true: from elsewhere nobody is let in to pods");
   }
   if (workspace?.ephemeral === true && workspace.storageClass !== undefined) {
     complain([...path, "workspace", "storageClass"], "is for volumes, and an ephemeral workspace has none");

@@ -43,6 +43,7 @@ const BARE = {
     compliance: { cpuCount: 4, memoryBytes: 8_589_934_592, requestShare: 0.1 },
   },
   network: { publicEgress: true, allow: [], deny: [] },
+  path: "auto",
   requestRate: { perSecond: 20, burst: 50 },
 };
 
@@ -76,6 +77,7 @@ clusters:
       lightweight: { cpus: 0.5, memory: 512MiB, request: 1 }
       full: { cpus: 8 }
     network: { publicEgress: false, allow: [10.1.2.3, "10.96.0.0/12"], deny: ["203.0.113.0/24", "2001:db8::/32"] }
+    path: exec
     requestRate: { perSecond: 5, burst: 9 }
 `;
   expect(read(text).clusters).toEqual([
@@ -106,6 +108,7 @@ clusters:
         allow: ["10.1.2.3/32", "10.96.0.0/12"],
         deny: ["203.0.113.0/24", "2001:db8::/32"],
       },
+      path: "exec",
       requestRate: { perSecond: 5, burst: 9 },
     },
   ]);
@@ -161,7 +164,7 @@ test("checkSettings() complains of everything in clusters and pools at once, by 
     path: podip
     requestRate: { perSecond: 0.5, burst: many }
   system: { kubeconfig: b, namespacePrefix: kube-envs- }
-  long: { kubeconfig: c, namespacePrefix: ${"a".repeat(40)}- }
+  long: { kubeconfig: c, namespacePrefix: ${"a".repeat(40)}-, path: podIP }
 pools:
   one: { repository: helo, cluster: est, size: 51 }
   two:
@@ -171,7 +174,7 @@ pools:
       - {}
 `;
   expect(told(text)).toMatchInlineSnapshot(`
-    "Cannot use slipway.yaml: 44 complaints
+    "Cannot use slipway.yaml: 45 complaints
     2: clusters.West: needs a name of lower-case letters, digits and "-", a letter or digit first and last, at most 32
     2: clusters.West: needs one of kubeconfig and inCluster, has both
     3: clusters.nowhere: needs kubeconfig or inCluster: true
@@ -196,11 +199,12 @@ pools:
     15: clusters.east.tiers.lightwheight: unknown key; did you mean "lightweight"?
     16: clusters.east.network.allow[0]: needs a range of addresses, as in "10.0.0.0/8" or "fd00::/8", is "10.0.0.0/33"
     16: clusters.east.network.deny: needs a list, is a string
-    17: clusters.east.path: unknown key; known are kubeconfig, inCluster, context, labels, capacity, namespacePrefix, people, images, workspace, podSecurity, runAsUser, tiers, network, requestRate
+    17: clusters.east.path: needs "auto", "exec" or "podIP", is "podip"
     18: clusters.east.requestRate.perSecond: needs a whole number from 1 to 10000, is 0.5
     18: clusters.east.requestRate.burst: needs a whole number from 1 to 10000, is a string
     19: clusters.system.namespacePrefix: cannot begin with "kube-": such namespaces are the cluster's own
     20: clusters.long.namespacePrefix: needs lower-case letters, digits and "-", a "-" last and not first, at most 40
+    20: clusters.long.path: needs inCluster: true: from elsewhere nobody is let in to pods
     22: pools.one.size: needs a whole number from 0 to 50, is 51
     22: pools.one.cluster: "est" is not under clusters; did you mean "West"?
     22: pools.one.repository: "helo" is not under repositories; did you mean "hello"?

@@ -120,6 +120,7 @@ export const cluster = z.strictObject({
       deny: z.array(range).default([]),
     })
     .prefault({}),
+  path: z.enum(["auto", "exec", "podIP"]).default("auto"),
   requestRate: z
     .strictObject({ perSecond: wholeNumber(1, 10_000).default(20), burst: wholeNumber(1, 10_000).default(50) })
     .prefault({}),
@@ -129,7 +130,8 @@ type ClusterFile = z.infer<typeof cluster>;
 
 /** Gives what the rest of Slipway reads, of a cluster that `checkClusterLinks` has nothing against. */
 export function toCluster(name: string, file: ClusterFile): ClusterSettings {
-  const { labels, capacity, namespacePrefix, people, images, podSecurity, runAsUser, network, requestRate } = file;
+  const { labels, capacity, namespacePrefix, people, images, podSecurity, runAsUser, network, path, requestRate } =
+    file;
   const { size: sizeBytes, storageClass, ephemeral: isEphemeral } = file.workspace;
   return {
     ...{ name, access: toAccess(name, file), labels, capacity, namespacePrefix, people, images },
@@ -141,7 +143,7 @@ export function toCluster(name: string, file: ClusterFile): ClusterSettings {
       full: toResources(file.tiers.full),
       compliance: toResources(file.tiers.compliance),
     },
-    ...{ network, requestRate },
+    ...{ network, path, requestRate },
   };
 }
 

@@ -28,6 +28,7 @@ export function clusterSettings(changes: Partial<ClusterSettings> = {}): Cluster
     runAsUser: 1_000,
     tiers: { lightweight: tier, full: tier, compliance: tier },
     network: { publicEgress: true, allow: [], deny: [] },
+    path: "auto",
     requestRate: { perSecond: 50, burst: 100 },
     ...changes,
   };

@@ -2,11 +2,13 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { z } from "zod";
 import { breakableCluster } from "../cluster/shared-cluster.ts";
 import { until } from "../harness/wait.ts";
 import { type InsideService, openInsideService } from "./open-inside-service.ts";
 
 const SLOW = { timeoutMs: 90_000 };
+const Took = z.object({ tookMs: z.object({ exec: z.number(), podIP: z.number() }) });
 const folder = mkdtempSync(join(tmpdir(), "slipway-in-cluster-"));
 let opened: InsideService | undefined;
 
@@ -39,6 +41,22 @@ test("what slip install kubernetes prints runs: stock ssh and sftp enter a new e
   const copied = await ada.sftp("hello-main", [`put ${sent} copy`, `get copy ${back}`]);
   expect(copied).toMatchObject({ exitCode: 0 });
   expect(readFileSync(back, "utf8")).toBe(readFileSync(sent, "utf8"));
+});
+
+test("sessions go by the address of the pod once that was measured to be faster", async () => {
+  const { ada, ...inside } = service();
+  const ways = async () => (await inside.events("kubernetes.sshd-ended")).map(({ path }) => path);
+  const isChosen = async (): Promise<boolean> => {
+    expect(await ada.ssh(["hello-main@slipway", "true"], SLOW)).toMatchObject({ exitCode: 0 });
+    return (await inside.events("kubernetes.path-chosen")).length > 0;
+  };
+  await until("a choice", isChosen, SLOW.timeoutMs);
+  expect(await ways()).toEqual(expect.arrayContaining(["exec", "podIP"]));
+  expect(await inside.events("kubernetes.path-failed")).toEqual([]);
+  const [chosen] = await inside.events("kubernetes.path-chosen");
+  const { exec, podIP } = Took.parse(chosen?.["because"]).tookMs;
+  expect(chosen?.["path"]).toBe(podIP < exec ? "podIP" : "exec");
+  expect(await inside.metrics()).toContain(`slipway_cluster_path{cluster="here",path="${String(chosen?.["path"])}"} 1`);
 });
 
 test("the rights of the printed role do for pools, sleep, waking and removal", async () => {

@@ -22,6 +22,7 @@ test("installObjects() runs one process that is no root, may gain nothing and wr
       labels:
         app.kubernetes.io/name: slipway
         app.kubernetes.io/component: gateway
+        slipway.dev/gateway: slipway
         pod-security.kubernetes.io/enforce: restricted
     ---
     apiVersion: v1

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { GATEWAY_LABELS, LABELS } from "../../policy/kubernetes/labels.ts";
 import type { KubernetesObject, ObjectKind } from "../../wire/kubernetes.ts";
 import { kinds } from "../../wire/kubernetes.ts";
 import type { Permission } from "../../runtime/kubernetes/api/cluster-api.ts";
@@ -48,7 +49,7 @@ const GRACE_S = DRAIN_MS / 1_000 + 15;
 /** The user of the image of the gateway: `images/gateway`. */
 const UID = 1_000;
 
-const labels = { "app.kubernetes.io/name": "slipway", "app.kubernetes.io/component": "gateway" };
+const labels = GATEWAY_LABELS;
 
 /** Kinds of what is installed beside those that environments are made of. */
 export const installKinds: readonly ObjectKind[] = [
@@ -71,7 +72,15 @@ export function installObjects(facts: InstallFacts): KubernetesObject[] {
   return [
     {
       ...{ apiVersion: "v1", kind: "Namespace" },
-      metadata: { name: namespace, labels: { ...labels, "pod-security.kubernetes.io/enforce": "restricted" } },
+      metadata: {
+        name: namespace,
+        labels: {
+          ...labels,
+          // Environments let in the gateway's pods of the namespace that has it, where sessions go by addresses of pods.
+          [LABELS.gateway]: namespace,
+          "pod-security.kubernetes.io/enforce": "restricted",
+        },
+      },
     },
     {
       ...{ apiVersion: "v1", kind: "ServiceAccount", metadata: own("slipway") },

@@ -17,6 +17,8 @@ export interface ObjectFacts {
   readonly repository: string;
   readonly branch: string;
   readonly cluster: ClusterSettings;
+  /** Namespace that Slipway itself runs in, in the same cluster; absent when it runs elsewhere. */
+  readonly gateway?: string;
   readonly podSecurity: "restricted" | "baseline";
   readonly tier: "lightweight" | "full" | "compliance";
 }

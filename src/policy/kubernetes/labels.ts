@@ -18,6 +18,14 @@ export const LABELS = {
   person: "slipway.dev/person",
   /** On the pod to be entered. */
   target: "slipway.dev/target",
+  /** On the namespace that Slipway itself runs in, with that namespace's name as its value. */
+  gateway: "slipway.dev/gateway",
+} as const;
+
+/** Of the pods of Slipway itself, in their namespace. */
+export const GATEWAY_LABELS = {
+  "app.kubernetes.io/name": "slipway",
+  "app.kubernetes.io/component": "gateway",
 } as const;
 
 export const ANNOTATIONS = {

@@ -1,6 +1,7 @@
 /**
  * What pods of an environment may speak with: each other, DNS, and the internet without whatever is inside of the cluster,
- * of its cloud or of the company. Nobody outside of the namespace speaks with them.
+ * of its cloud or of the company. Nobody outside of the namespace speaks with them, but for the pods of a Slipway that runs in
+ * the same cluster and enters by their addresses: what it speaks with believes its key alone.
  *
  * One policy says it all: what selects every pod and allows some of it denies the rest
  * (https://kubernetes.io/docs/concepts/services-networking/network-policies/). Which is so only where the cluster's network
@@ -10,6 +11,7 @@
  */
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import type { ObjectFacts } from "./facts.ts";
+import { GATEWAY_LABELS, LABELS } from "./labels.ts";
 import { makeObject } from "./make-object.ts";
 
 /** https://www.iana.org/assignments/iana-ipv4-special-registry/ as far as it may lead somewhere, and multicast. */
@@ -48,7 +50,7 @@ const INNER_V6 = [
 /** Plans the one policy of an environment. */
 export function planNetworkPolicy(facts: ObjectFacts): KubernetesObject {
   const own = { podSelector: {} };
-  const { network } = facts.cluster;
+  const { network, path } = facts.cluster;
   const allowed = network.allow.map((range) => ({ ipBlock: { cidr: asRange(range) } }));
   const open = network.publicEgress ? publicBlocks(network.deny.map(asRange)) : [];
   const to = [...open, ...allowed];
@@ -56,7 +58,10 @@ export function planNetworkPolicy(facts: ObjectFacts): KubernetesObject {
     spec: {
       podSelector: {},
       policyTypes: ["Ingress", "Egress"],
-      ingress: [{ from: [own] }],
+      ingress: [
+        { from: [own] },
+        ...(facts.gateway === undefined || path === "exec" ? [] : [gatewayRule(facts.gateway)]),
+      ],
       egress: [
         { to: [own] },
         // Wherever it is: a service of kube-system, a cache on the node at a link-local address, a resolver outside.
@@ -65,6 +70,15 @@ export function planNetworkPolicy(facts: ObjectFacts): KubernetesObject {
       ],
     },
   });
+}
+
+/** The port is a free one each time, so it is any. */
+function gatewayRule(namespace: string): unknown {
+  const from = {
+    namespaceSelector: { matchLabels: { [LABELS.gateway]: namespace } },
+    podSelector: { matchLabels: GATEWAY_LABELS },
+  };
+  return { from: [from], ports: [{ protocol: "TCP" }] };
 }
 
 function publicBlocks(deny: readonly string[]): { readonly ipBlock: unknown }[] {

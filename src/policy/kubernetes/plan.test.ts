@@ -153,10 +153,21 @@ test("planEnvironment() closes the internet where settings do, and lets nobody i
   );
   expect(listOf(closed["egress"])).toHaveLength(2);
   expect(closed["ingress"]).toEqual([{ from: [{ podSelector: {} }] }]);
+  const elsewhere = { cluster: clusterSettings({ path: "exec" }), gateway: "slipway-east" };
+  expect(at(find(plan({}, { facts: elsewhere }), "NetworkPolicy"), ["spec", "ingress"])).toHaveLength(1);
   const denied = clusterSettings({ network: { publicEgress: true, allow: [], deny: ["0.0.0.0/0"] } });
   expect(JSON.stringify(find(plan({}, { facts: { cluster: denied } }), "NetworkPolicy"))).not.toContain(
     '"cidr":"0.0.0.0/0"',
   );
+});
+
+test("planEnvironment() lets in the pods of a Slipway in the same cluster that may go by addresses, and nobody else", () => {
+  const ingress = at(find(plan({}, { facts: { gateway: "slipway-east" } }), "NetworkPolicy"), ["spec", "ingress"]);
+  const from = {
+    namespaceSelector: { matchLabels: { "slipway.dev/gateway": "slipway-east" } },
+    podSelector: { matchLabels: { "app.kubernetes.io/name": "slipway", "app.kubernetes.io/component": "gateway" } },
+  };
+  expect(ingress).toEqual([{ from: [{ podSelector: {} }] }, { from: [from], ports: [{ protocol: "TCP" }] }]);
 });
 
 test("planEnvironment() leaves no claim where the cluster has no volumes", () => {

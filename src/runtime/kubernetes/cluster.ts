@@ -13,6 +13,7 @@ import type { ClusterApi, ObjectWatch } from "./api/cluster-api.ts";
 import type { Doors } from "./inside/doors.ts";
 import type { StartProgram } from "./inside/line.ts";
 import { judgePod, type PodState, type RunningPod } from "./judge-pod.ts";
+import type { Paths } from "./paths.ts";
 import { type Entrance, type Kept, readKept } from "./kept.ts";
 import type { Standby } from "./standby.ts";
 
@@ -24,10 +25,13 @@ export interface Cluster {
   readonly runs: Runs;
   /** Public key of the gateway, as a line of authorized_keys. */
   readonly gatewayKey: string;
+  /** Namespace that we run in ourselves, in this very cluster; absent when we run elsewhere. */
+  readonly gateway?: string;
   /** Ours alone. */
   readonly namespaces: ObjectWatch;
   readonly pods: ObjectWatch;
   readonly doors: Doors;
+  readonly paths: Paths;
   readonly standby: Standby;
   readonly clock: Clock;
   readonly log: Log;

@@ -14,7 +14,10 @@
  *   file, when there is one; looked for again on SIGHUP) running with growing waits, its output appended to `LOG`; on
  *   SIGTERM ends everything inside, 2 s of grace.
  * - `door`: line: text of an sshd_config. Writes it to a file that only its user reads and becomes `sshd -i -e -f` of it,
- *   its input and output being the SSH byte stream. Waits for `RUN/ready`. An empty line or end of input: ends.
+ *   its input and output being the SSH byte stream. Waits for `RUN/ready`. An empty line or end of input: ends. The line
+ *   `tcp <address> <token> <text>`: the same over TCP. Says `port <number>`, takes the one connection to this address of the
+ *   pod that begins with the token (32 characters), and gives up after 5 s. The line `here` before that connection is there:
+ *   goes on with input and output after all. The end of its input ends the connection.
  * - `run log` and `run out`: line: text of a shell file, run in a session of its own with standard input /dev/null. `log`:
  *   both outputs are appended to `LOG`. `out`: standard output is kept (up to 8 MiB) and standard error goes to ours. When
  *   it has ended, says the line `<exit code> <bytes>` and then so many bytes of output, then waits for a line or the end of

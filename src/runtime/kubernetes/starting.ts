@@ -67,6 +67,7 @@ function factsOf(cluster: Cluster, spec: EnvironmentSpec, start?: StartSpec): Ob
     repository: spec.source.repository,
     branch: spec.source.branch,
     cluster: cluster.settings,
+    ...(cluster.gateway === undefined ? {} : { gateway: cluster.gateway }),
     podSecurity,
     tier,
   };
