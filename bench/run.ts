@@ -24,6 +24,7 @@ import { clusterBulkRow } from "./rows/cluster-bulk.ts";
 import { clusterColdRow } from "./rows/cluster-cold.ts";
 import { clusterConnectRow } from "./rows/cluster-connect.ts";
 import { clusterEchoRow } from "./rows/cluster-echo.ts";
+import { clusterPathRow } from "./rows/cluster-path.ts";
 import { clusterPoolRow } from "./rows/cluster-pool.ts";
 import { clusterRequestsRow } from "./rows/cluster-requests.ts";
 import { clusterRestRow } from "./rows/cluster-rest.ts";
@@ -55,6 +56,7 @@ const CLUSTER_ROWS: readonly Row<ClusterBench>[] = [
   clusterConnectRow,
   clusterBulkRow,
   clusterEchoRow,
+  clusterPathRow,
   clusterRequestsRow,
   clusterPoolRow,
   clusterRestRow,
