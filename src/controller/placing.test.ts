@@ -29,6 +29,7 @@ function clustersOf(list: () => PlacementCluster[], claimed: Claimed): Clusters 
   return {
     settings: [],
     readFile: async () => undefined,
+    listFolder: async () => [],
     identifyManifests: async () => ({}),
     list: async () => list(),
     pools: {

@@ -13,7 +13,7 @@ const record: EnvironmentRecord = {
     inventory: [],
     conditions: [],
     fromBranch: undefined,
-    cluster: undefined,
+    cluster: "local",
     fence: 0,
     definition: undefined,
   },

@@ -42,6 +42,7 @@ export class FakeCluster {
       pods: this.#watch(kinds.pod),
       doors: { prepare: () => undefined, take: () => hang(), close: () => undefined, closeAll: () => undefined },
       standby: {} as Cluster["standby"],
+      paths: { next: () => "exec", entered: () => undefined, failed: () => undefined },
       clock: this.clock,
       log: this.logged.log,
     };
