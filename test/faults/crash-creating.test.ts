@@ -93,49 +93,53 @@ const LOOK = `git status --porcelain; git fsck --no-progress 2>&1; find many -ty
 sort -u ~/on-create | tr '\\n' ' '; sort -u ~/post-create | tr '\\n' ' '; tail -n 1 ~/on-create; grep -c ended ~/on-create
 ps -eo args= | grep -c '^sh /opt/slipway/init.sh'`;
 
-test.for(rounds)("a service killed while it makes $name leaves it whole or absent", async ({ name, seen, afterMs }) => {
-  const ada = service().as("ada");
-  witness ??= await makeWitness(service().as("bob"), "hello-main");
-  const logged = service().log().length;
-  const untilSeen = watchFor(seen);
-  const client = ada.startSsh([`${name}@slipway`, "echo inside"], { timeoutMs: 25_000 });
-  await untilSeen(client);
-  if (afterMs > 0) await sleep(afterMs);
-  await service().kill9();
-  const first = await client.ended;
-  // Whoever was told that it worked was inside.
-  expect(first.exitCode === 0 ? first.stdout : "inside\n").toBe("inside\n");
-  expect([0, 255]).toContain(first.exitCode);
-  const wasBegun = environmentFolders().length > 1;
+test.for(rounds)(
+  "a service killed while it makes $name leaves it whole or absent",
+  { timeout: 90_000 },
+  async ({ name, seen, afterMs }) => {
+    const ada = service().as("ada");
+    witness ??= await makeWitness(service().as("bob"), "hello-main");
+    const logged = service().log().length;
+    const untilSeen = watchFor(seen);
+    const client = ada.startSsh([`${name}@slipway`, "echo inside"], { timeoutMs: 25_000 });
+    await untilSeen(client);
+    if (afterMs > 0) await sleep(afterMs);
+    await service().kill9();
+    const first = await client.ended;
+    // Whoever was told that it worked was inside.
+    expect(first.exitCode === 0 ? first.stdout : "inside\n").toBe("inside\n");
+    expect([0, 255]).toContain(first.exitCode);
+    const wasBegun = environmentFolders().length > 1;
 
-  await service().restart();
-  // What is on the disk is recorded, and nothing half made stays.
-  const rows = await until("records and folders to be as many", async () => {
-    const listed = await listRows();
-    return listed.length === environmentFolders().length && listed;
-  });
-  const found = rows.find(({ login }) => login === name);
-  moments.push({
-    after: `${afterMs} ms after ${seen instanceof RegExp ? seen.source : seen}`,
-    phase: phaseOf(first.exitCode === 0, wasBegun, found !== undefined),
-  });
-  if (found === undefined) for (const id of addedSince(logged)) expect(await tracesOf(id)).toEqual([]);
-  await witness.mustBeUnharmed();
+    await service().restart();
+    // What is on the disk is recorded, and nothing half made stays.
+    const rows = await until("records and folders to be as many", async () => {
+      const listed = await listRows();
+      return listed.length === environmentFolders().length && listed;
+    });
+    const found = rows.find(({ login }) => login === name);
+    moments.push({
+      after: `${afterMs} ms after ${seen instanceof RegExp ? seen.source : seen}`,
+      phase: phaseOf(first.exitCode === 0, wasBegun, found !== undefined),
+    });
+    if (found === undefined) for (const id of addedSince(logged)) expect(await tracesOf(id)).toEqual([]);
+    await witness.mustBeUnharmed();
 
-  const second = await ada.ssh([`${name}@slipway`, LOOK]);
-  const [files, onCreate, endedCount = "", inits] = second.stdout.split("\n");
-  expect({ exitCode: second.exitCode, files, onCreate, inits, stdout: second.stdout }).toEqual({
-    exitCode: 0,
-    files: String(FILES),
-    onCreate: "begun ended one two ended",
-    inits: "1",
-    stdout: second.stdout,
-  });
-  expect(Number(endedCount)).toBeLessThanOrEqual(2);
+    const second = await ada.ssh([`${name}@slipway`, LOOK]);
+    const [files, onCreate, endedCount = "", inits] = second.stdout.split("\n");
+    expect({ exitCode: second.exitCode, files, onCreate, inits, stdout: second.stdout }).toEqual({
+      exitCode: 0,
+      files: String(FILES),
+      onCreate: "begun ended one two ended",
+      inits: "1",
+      stdout: second.stdout,
+    });
+    expect(Number(endedCount)).toBeLessThanOrEqual(2);
 
-  expect((await ada.lobby("rm", name, "--force")).exitCode).toBe(0);
-  for (const id of addedSince(logged)) expect(await tracesOf(id)).toEqual([]);
-});
+    expect((await ada.lobby("rm", name, "--force")).exitCode).toBe(0);
+    for (const id of addedSince(logged)) expect(await tracesOf(id)).toEqual([]);
+  },
+);
 
 function addedSince(logged: number): string[] {
   const lines = service().log().slice(logged);

@@ -182,6 +182,7 @@ async function untilMoment(moment: Moment, transfer: Running): Promise<void> {
 
 test.for(rounds)(
   "a service killed in round $round, $way, breaks it loudly, and it can be done again",
+  { timeout: 90_000 }, // a round that goes on behind its own end would kill the service of the next
   async ({ way, round, moment }) => {
     witness ??= await makeWitness(service().as("bob"), "hello-main");
     if (round === 0) expect((await service().as("ada").ssh(["hello-main@slipway", "true"])).exitCode).toBe(0);
