@@ -1,9 +1,13 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 import { ClosingLine } from "./tools/closing-line.ts";
 
 /** Folders whose tests start real servers, clients and environments. */
 const REAL = ["interop", "faults", "hostile", "access"].map((folder) => `test/${folder}/**/*.test.ts`);
+
+/** Those that mostly wait, for the shortest intervals that can be set: several of them leave a processor idle. */
+const WAITING = ["test/access/**/*.test.ts", "test/faults/vanished-client.test.ts"];
 
 /** Tests that need a cluster. */
 const ON_CLUSTER = [
@@ -38,13 +42,19 @@ export default defineConfig({
           name: "code",
           include: ["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.test.ts"],
           exclude: [...REAL, ...ON_CLUSTER],
+          // One less than there are processors is vitest's own choice: on two, everything one after another.
+          maxWorkers: availableParallelism(),
           sequence: { groupOrder: 0 },
         },
       },
       {
         extends: true,
+        test: { name: "waiting", include: WAITING, maxWorkers: 3, maxConcurrency: 3, sequence: { groupOrder: 1 } },
+      },
+      {
+        extends: true,
         // Each of these files keeps a processor busy by itself, and what they measure needs the machine to be calm.
-        test: { name: "real", include: REAL, maxWorkers: 2, sequence: { groupOrder: 1 } },
+        test: { name: "real", include: REAL, exclude: WAITING, maxWorkers: 2, sequence: { groupOrder: 2 } },
       },
       {
         extends: true,
@@ -55,7 +65,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 180_000,
           maxWorkers: 1, // one cluster for all, which some of them break
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
       ...IMAGES.map(({ place, files }, at) => ({
@@ -68,7 +78,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 180_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 3 + at },
+          sequence: { groupOrder: 4 + at },
         },
       })),
     ],

@@ -48,7 +48,8 @@ const outages: Readonly<Record<string, Outage>> = {
 
 const LETS_IN = /slipway: github cannot be reached; you are let in by what it said at 20/;
 
-test.each(Object.keys(outages))(
+// At the same time: each has a world of its own, and waits most of it.
+test.concurrent.each(Object.keys(outages))(
   "while the forge %s, the last good answer holds for those it knew, and nobody new gets in",
   { timeout: 120_000 },
   async (name) => {
