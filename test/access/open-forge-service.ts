@@ -22,7 +22,7 @@ export interface ForgeServiceOptions extends Omit<ServiceOptions, "settings" | "
   readonly env?: Readonly<Record<string, string>>;
   /** Whether GitHub tells what changes by webhooks. @default false */
   readonly webhooks?: boolean;
-  /** By a token of ada's rather than as an App. @default false */
+  /** By a token rather than as an App; webhooks are the organisation's then. @default false */
   readonly byToken?: boolean;
   /** Another one, whose GitHub and whose people's keys are this one's too; it has to be closed after this one. */
   readonly beside?: ForgeService;
@@ -69,7 +69,11 @@ export async function openForgeService(options: ForgeServiceOptions = {}): Promi
     }),
   );
   const webhooksUrl = `http://127.0.0.1:${webhooksPort}/webhooks/github`;
-  if (options.webhooks === true) github.hookApp(webhooksUrl);
+  if (options.webhooks === true) {
+    // Whoever has no App sets up a webhook of the organisation: docs/forges.md.
+    if (options.byToken === true) github.hooks.add({ url: webhooksUrl, secret: WEBHOOK_SECRET, of: "acme" });
+    else github.hookApp(webhooksUrl);
+  }
   for (const name of people) {
     const { identityFile } = service.as(name);
     const before = options.beside?.service.as(name).identityFile;
