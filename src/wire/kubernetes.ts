@@ -74,6 +74,8 @@ export const kinds = {
   deployment: { apiVersion: "apps/v1", kind: "Deployment", resource: "deployments", isNamespaced: true },
   statefulSet: { apiVersion: "apps/v1", kind: "StatefulSet", resource: "statefulsets", isNamespaced: true },
   job: { apiVersion: "batch/v1", kind: "Job", resource: "jobs", isNamespaced: true },
+  cronJob: { apiVersion: "batch/v1", kind: "CronJob", resource: "cronjobs", isNamespaced: true },
+  event: { apiVersion: "v1", kind: "Event", resource: "events", isNamespaced: true },
   networkPolicy: {
     apiVersion: "networking.k8s.io/v1",
     kind: "NetworkPolicy",

@@ -72,13 +72,16 @@ export class FakeCluster {
 
   get #api(): Partial<ClusterApi> {
     return {
-      version: async () => ({ major: 1, minor: this.minor, text: `v1.${this.minor}.0` }),
+      version: async () => {
+        const text = `v1.${this.minor}.0`;
+        return { major: 1, minor: this.minor, text, saidAt: this.clock.now() };
+      },
       read: async (ref) => {
         this.#ask("get", ref);
         return this.#objects.get(keyOf(ref));
       },
-      list: async (of, { namespace = "" }) => {
-        this.#ask("list", { of, name: namespace });
+      list: async (of, { namespace = "", fieldSelector }) => {
+        this.#ask("list", { of, name: [namespace, fieldSelector ?? []].flat().join(" ") });
         return this.#of(of).filter(({ metadata }) => metadata.namespace === namespace);
       },
       apply: async (of, object) => {
@@ -158,9 +161,10 @@ export class FakeCluster {
   }
 }
 
-/** What a server says of a field that cannot be changed, as the client throws it. */
-export function immutableField(message: string): Fault {
-  const cause = new ServerStatus(message, { code: 422, reason: "Invalid", causes: [] });
+/** What a server says of a field that it does not take, as the client throws it: of a long message only the front. */
+export function invalidField(field: string, message: string): Fault {
+  const causes = [{ field, message, reason: "FieldValueInvalid" }];
+  const cause = new ServerStatus(`${field}: ${message}`.slice(0, 20), { code: 422, reason: "Invalid", causes });
   return new Fault("cluster.refused", `Cannot patch on cluster "one": ${message}`, { told: message, cause });
 }
 

@@ -3,14 +3,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { z } from "zod";
 
-import { writeYaml } from "../../src/base/write-yaml.ts";
-import { parseYaml } from "../../src/base/yaml.ts";
-import { type NeededPermission, neededPermissions } from "../../src/policy/kubernetes/needed-permissions.ts";
+import { neededPermissions } from "../../src/policy/kubernetes/needed-permissions.ts";
 import type { Cluster } from "../cluster/open-cluster.ts";
 import { sharedCluster } from "../cluster/shared-cluster.ts";
 import { type Ended, run } from "../harness/program.ts";
+import { writeKubeconfig } from "./least-rights.ts";
 
 const SLIP = join(import.meta.dirname, "../../src/cmd/slip.ts");
 const space = `check-test-${randomBytes(3).toString("hex")}`;
@@ -22,33 +20,13 @@ let cluster: Cluster;
 /** What a service account gets that lacks two rules. */
 const allowed = neededPermissions().filter(
   ({ verb, resource, subresource }) =>
-    !(verb === "create" && subresource === "exec") && !(verb === "delete" && resource === "networkpolicies"),
+    !(verb === "create" && subresource === "exec") && !(verb === "patch" && resource === "networkpolicies"),
 );
-
-function ruleOf({ verb, group, resource, subresource }: NeededPermission) {
-  const name = subresource === undefined ? resource : `${resource}/${subresource}`;
-  return { apiGroups: [group], resources: [name], verbs: [verb] };
-}
-
-const Kubeconfig = z.looseObject({ users: z.array(z.looseObject({ name: z.string() })) });
 
 beforeAll(async () => {
   cluster = await sharedCluster();
-  await cluster.kubectl("create", "namespace", space);
-  await cluster.kubectl("-n", space, "create", "serviceaccount", "slip");
-  const roleRef = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: space };
-  const subjects = [{ kind: "ServiceAccount", name: "slip", namespace: space }];
-  const apiVersion = "rbac.authorization.k8s.io/v1";
-  const objects = [
-    { apiVersion, kind: "ClusterRole", metadata: { name: space }, rules: allowed.map(ruleOf) },
-    { apiVersion, kind: "ClusterRoleBinding", metadata: { name: space }, roleRef, subjects },
-  ];
-  await cluster.kubectlWith(writeYaml(objects), "apply", "-f", "-");
-  const token = (await cluster.kubectl("-n", space, "create", "token", "slip")).trim();
+  await writeKubeconfig(join(folder, "slip.kubeconfig"), { name: space, permissions: allowed });
   const view = await cluster.kubectl("config", "view", "--raw", "--minify", "--flatten");
-  const config = Kubeconfig.parse(parseYaml(view, "kubeconfig"));
-  const users = config.users.map(({ name }) => ({ name, user: { token } }));
-  writeFileSync(join(folder, "slip.kubeconfig"), writeYaml([{ ...config, users }]), { mode: 0o600 });
   const away = view.replace(/^(\s*server:).*$/m, "$1 https://127.0.0.1:1");
   writeFileSync(join(folder, "away.kubeconfig"), away, { mode: 0o600 });
 });
@@ -78,7 +56,7 @@ test("slip check --online prints the role that is missing, and is content once i
   expect(rows.split("\n").map((row) => row.replace(/v1\.\S+/, "v1"))).toEqual([
     "west\tok\tv1 answers",
     "west\tmissing\tmay not create pods/exec",
-    "west\tmissing\tmay not delete networkpolicies.networking.k8s.io",
+    "west\tmissing\tmay not patch networkpolicies.networking.k8s.io",
     "west\tok\tkeeps no files of environments that sleep, as is set",
     "west\tok\ttakes images slipway/toolbox:0.1.0 and debian:bookworm-slim",
   ]);

@@ -23,27 +23,28 @@ interface Row {
   readonly verbs: readonly string[];
 }
 
-/** Server-side apply is a `patch`, and a `create` too where there is nothing yet. */
-const APPLY = ["get", "create", "patch", "delete"] as const;
+/** Server-side apply, which is a `patch`, and a `create` too where there is nothing yet. */
+const APPLY = ["create", "patch"] as const;
 const SEE = ["list", "watch"] as const;
 
 const table: readonly Row[] = [
-  { group: "", resources: ["namespaces"], verbs: [...APPLY, ...SEE] },
-  { group: "", resources: ["pods"], verbs: [...APPLY, ...SEE] },
+  { group: "", resources: ["namespaces"], verbs: [...APPLY, ...SEE, "get", "delete"] },
+  { group: "", resources: ["pods"], verbs: [...APPLY, ...SEE, "delete"] },
   // `get` for servers before 1.35, which ask for that when the stream is a WebSocket.
   { group: "", resources: ["pods/exec"], verbs: ["get", "create"] },
-  { group: "", resources: ["pods/log"], verbs: ["get"] },
-  {
-    group: "",
-    resources: [
-      ...["secrets", "configmaps", "services", "serviceaccounts"],
-      ...["persistentvolumeclaims", "resourcequotas", "limitranges"],
-    ],
-    verbs: APPLY,
-  },
+  // Read for host keys, and for the credentials of registries.
+  { group: "", resources: ["secrets"], verbs: [...APPLY, "get", "delete"] },
+  // Deleted once the manifests of a repository have them no more.
+  { group: "", resources: ["configmaps", "services", "serviceaccounts"], verbs: [...APPLY, "delete"] },
+  // These go with their namespace.
+  { group: "", resources: ["persistentvolumeclaims", "resourcequotas", "limitranges"], verbs: APPLY },
   { group: "networking.k8s.io", resources: ["networkpolicies"], verbs: APPLY },
-  { group: "apps", resources: ["deployments", "statefulsets"], verbs: [...APPLY, "list"] },
-  { group: "batch", resources: ["jobs", "cronjobs"], verbs: [...APPLY, "list"] },
+  // Why a workload has no pods.
+  { group: "", resources: ["events"], verbs: ["list"] },
+  { group: "apps", resources: ["deployments"], verbs: [...APPLY, "get", "list", "delete"] },
+  { group: "apps", resources: ["statefulsets"], verbs: [...APPLY, "list", "delete"] },
+  // Listed to be put to rest.
+  { group: "batch", resources: ["jobs", "cronjobs"], verbs: [...APPLY, "list", "delete"] },
 ];
 
 /** Lists everything that is needed. */

@@ -86,7 +86,9 @@ export async function untilPod(cluster: Cluster, wanted: PodWanted, signal: Abor
     if (state.type === "failed" && waited >= FAILED_MS) throw unstarted(id, state.told);
     if (isDeleted()) throw unstarted(id, "its pod was deleted while it started");
     const refusal =
-      waited < PATIENCE_MS ? undefined : (refusalOf(state) ?? (await whyNoPod(cluster, { id, plan }, signal)));
+      waited < PATIENCE_MS
+        ? undefined
+        : (refusalOf(state) ?? (await whyNoPod(cluster, { id, plan, waitedMs: waited }, signal)));
     refusedAt = refusal === undefined ? undefined : (refusedAt ?? waited);
     if (refusal !== undefined && waited - (refusedAt ?? waited) >= REFUSED_MS) throw unstarted(id, refusal);
     const trouble = refusal ?? troubleOf(state);

@@ -28,6 +28,12 @@ export interface Where {
   readonly labelSelector?: string;
 }
 
+/** Which objects a list has. */
+export interface ListWhere extends Where {
+  /** `involvedObject.name=api,type=Warning`. */
+  readonly fieldSelector?: string;
+}
+
 export interface Removal {
   /** Removes nothing but this very object, not one of the same name made since. */
   readonly uid?: string;
@@ -119,7 +125,7 @@ export interface ClusterApi extends AsyncDisposable {
   version(signal: AbortSignal): Promise<ServerVersion>;
   /** `undefined` when there is none. */
   read(ref: ObjectRef, signal: AbortSignal): Promise<KubernetesObject | undefined>;
-  list(kind: ObjectKind, where: Where, signal: AbortSignal): Promise<readonly KubernetesObject[]>;
+  list(kind: ObjectKind, where: ListWhere, signal: AbortSignal): Promise<readonly KubernetesObject[]>;
   /** Server-side apply, whole, as field manager `slipway`, taking over fields of others. @returns the object as it is now */
   apply(kind: ObjectKind, object: KubernetesObject, signal: AbortSignal): Promise<KubernetesObject>;
   /** @returns `undefined` when there is one of that name */

@@ -5,7 +5,7 @@
  */
 import { Fault } from "../../../base/fault.ts";
 import type { KubernetesObject, ObjectKind } from "../../../wire/kubernetes.ts";
-import type { Where } from "./cluster-api.ts";
+import type { ListWhere } from "./cluster-api.ts";
 import type { Connection } from "./connection.ts";
 import { type Page, pathOf, takePage } from "./objects.ts";
 import type { Requests } from "./requests.ts";
@@ -15,7 +15,7 @@ export interface ListOptions {
   readonly connection: Pick<Connection, "name">;
   readonly requests: Requests;
   readonly kind: ObjectKind;
-  readonly where: Where;
+  readonly where: ListWhere;
 }
 
 /** As client-go's reflector has it. */
@@ -66,7 +66,8 @@ async function readPage(
   const asked = { verb: "list", resource: kind.resource, ...within };
   const path = pathOf(kind, where.namespace);
   const ask = { ...asked, method: "GET", path, isRepeatable: true } as const;
-  const { body } = await requests.send({ ...ask, query: { labelSelector: where.labelSelector, ...query } }, signal);
+  const { labelSelector, fieldSelector } = where;
+  const { body } = await requests.send({ ...ask, query: { labelSelector, fieldSelector, ...query } }, signal);
   const page = takePage(body, kind);
   if (page === undefined) throw unreachedFault(connection.name, asked, `the answer is no list of ${kind.resource}`);
   return page;
