@@ -65,7 +65,7 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
   const isNew = conditionOf(known, "CheckedOut") === undefined;
   const isMember = isNew && request.placed?.member !== undefined;
   if (isNew && !isMember) await makeFiles(context, { repository: record.repository, spec, request, toStep }, signal);
-  const { found, notes: foundNotes } = isMember ? ofPlaced(request.placed) : await findInCheckout(context, id);
+  const { found, notes: foundNotes } = isMember ? ofPlaced(request.placed) : await findInCheckout(context, record);
   const { definition, notes } = readDefinition(found, record, placeKindOf(context));
   const conditions = conditionsAtStart(known, { now: context.clock.now(), isMember, definition });
   // On a cluster files come with the first start: what fails before has been entered by nobody, and leaves nothing.
@@ -189,11 +189,21 @@ async function mustHaveBranch(
   });
 }
 
-async function findInCheckout({ runtime }: Context, id: string): Promise<FoundDefinition> {
-  return findDefinition({
-    readFile: (path) => runtime.readSource(id, path),
-    listFolder: (path) => runtime.listSource(id, path),
-  });
+/** What it was when it started last holds on where nobody can read it any more, as of a branch that is gone. */
+async function findInCheckout(
+  { runtime, log }: Context,
+  { id, definition }: EnvironmentRecord,
+): Promise<FoundDefinition> {
+  try {
+    return await findDefinition({
+      readFile: (path) => runtime.readSource(id, path),
+      listFolder: (path) => runtime.listSource(id, path),
+    });
+  } catch (error) {
+    if (definition === undefined || !(error instanceof Fault) || error.code !== "repository.unreached") throw error;
+    log.warn("environment.definition-kept", { environment: id, err: error });
+    return { notes: [], found: definition };
+  }
 }
 
 function ofPlaced({ definition, notes = [] }: Placed): FoundDefinition {

@@ -3,6 +3,7 @@ import { hang, makeWorld, never, type World } from "../../test/fakes/controller-
 import { HandClock } from "../../test/fakes/hand-clock.ts";
 import { NOTHING_UNSAVED, type RuntimeMethod } from "../../test/fakes/fake-runtime.ts";
 import { makeClock } from "../base/clock.ts";
+import { Fault } from "../base/fault.ts";
 import type { Environments } from "./environments.ts";
 
 let world: World;
@@ -433,6 +434,21 @@ describe("connect()", () => {
     expect(reach.user).toBe("dev");
     expect(world.runtime.countOf("start")).toBe(2);
     expect(await recordOf("hello-main")).toMatchObject({ power: "running", operation: undefined });
+  });
+
+  // On a cluster it slept on a branch that was merged and deleted: woken, it was as if it had no definition at all.
+  test("wakes it as it was when its definition cannot be read any more", async () => {
+    world.runtime.sources.set(".devcontainer.json", JSON.stringify({ containerEnv: { A: "1" } }));
+    const service = world.serve();
+    const environment = await enter(service);
+    const there = world.runtime.environments.get(environment.id)!;
+    there.power = "sleeping";
+    delete there.start;
+    world.runtime.before("readSource", () => {
+      throw new Fault("repository.unreached", "Cannot find main: it has no such branch");
+    });
+    await environment.connect({ sessionId: "s1", login: "hello-main" }, never);
+    expect(world.runtime.environments.get(environment.id)?.start?.containerEnv).toMatchObject({ A: "1" });
   });
 
   test("wakes it once for all who connect at the same time", async () => {

@@ -137,7 +137,11 @@ export interface Runtime {
   baseEnv(user: string, workspaceFolder: string): Readonly<Record<string, string>>;
   /** Makes the files: folders, checkout of the branch, host key of the inner sshd. Leaves nothing half made visible. */
   create(spec: EnvironmentSpec, report: Report, signal: AbortSignal): Promise<void>;
-  /** Text of a file of the checkout by its path in the repository, `undefined` when absent. Follows no link out of the checkout. */
+  /**
+   * Text of a file of the checkout by its path in the repository, `undefined` when absent. Follows no link out of the checkout.
+   *
+   * @throws {Fault} `repository.unreached` where whether there is one cannot be told
+   */
   readSource(id: string, path: string): Promise<string | undefined>;
   /** Names in a folder of the checkout, in any order, none when there is no such folder. Follows no link out of the checkout. */
   listSource(id: string, path: string): Promise<readonly string[]>;

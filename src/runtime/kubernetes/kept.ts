@@ -25,6 +25,17 @@ export interface Entrance {
   readonly warnings: readonly string[];
 }
 
+/** Where definition and manifests were read last. */
+export interface Revision {
+  /** Its commit, which the mirror keeps when no branch leads to it any more. */
+  readonly commit: string;
+  /** That it was the tip of. */
+  readonly branch: string;
+}
+
+/** An object that was applied, and may have to be removed once nobody plans it any more. */
+export type AppliedObject = Pick<KubernetesObject, "apiVersion" | "kind"> & { readonly name: string };
+
 export interface Kept {
   readonly spec: EnvironmentSpec;
   /** Run of a service that wrote this last. */
@@ -35,6 +46,10 @@ export interface Kept {
   readonly entrance?: Entrance;
   /** Uid of the pod in which everything is set up. */
   readonly readyPod?: string;
+  /** Since it was first started. */
+  readonly revision?: Revision;
+  /** Written before any of them is made, and until each that is planned no more is gone. */
+  readonly applied?: readonly AppliedObject[];
   /** Since it was put to sleep: what nobody can look at any more. */
   readonly unsaved?: Unsaved;
 }
@@ -81,6 +96,8 @@ const KeptShape = z.object({
     })
     .exactOptional(),
   readyPod: z.string().exactOptional(),
+  revision: z.object({ commit: z.string(), branch: z.string() }).exactOptional(),
+  applied: z.array(z.object({ apiVersion: z.string(), kind: z.string(), name: z.string() })).exactOptional(),
   unsaved: z
     .object({
       changedPaths: z.array(z.string()),

@@ -8,7 +8,7 @@ import { quoteWord } from "../shell-words.ts";
 import { type Cluster, execIn, findReadyPod, mustFind } from "./cluster.ts";
 import { WORKSPACE } from "./inside.ts";
 import { runInside } from "./inside/run-inside.ts";
-import { listMirrorFolder, readMirrorFile, revisionOf } from "./sources.ts";
+import { findRevision, listMirrorFolder, readMirrorFile } from "./sources.ts";
 
 /** As for what is read from a mirror. */
 const FILE_BYTES = 1024 * 1024;
@@ -54,9 +54,10 @@ async function read(
 ): Promise<string | undefined> {
   if (posix.isAbsolute(path) || posix.normalize(path).startsWith("..")) return undefined;
   const found = await mustFind(cluster, id);
-  const { source } = found.kept.spec;
+  const { revision, spec } = found.kept;
+  const { source } = spec;
   const pod = findReadyPod(cluster, found);
-  if (pod === undefined) return readMirror(source.mirrorPath, revisionOf(source), path);
+  if (pod === undefined) return readMirror(source.mirrorPath, (await findRevision(source, revision)).commit, path);
   const root = `${WORKSPACE}/${source.repository}`;
   // Its real path has to be below the checkout: links may lead anywhere.
   const text = [

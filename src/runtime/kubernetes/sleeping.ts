@@ -4,21 +4,15 @@
  * @module
  */
 import { Fault } from "../../base/fault.ts";
-import { selectorOf } from "../../policy/kubernetes/labels.ts";
-import { kinds, type ObjectKind } from "../../wire/kubernetes.ts";
+import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import type { Unsaved } from "../runtime.ts";
 import type { Removal } from "./api/cluster-api.ts";
 import { type Cluster, findReadyPod, type Found, namespaceName } from "./cluster.ts";
 import { keepOf } from "./keeping.ts";
+import { type Rest, restsOf } from "./resting.ts";
 
 /** How long kubelets may take, who wait for the grace of a pod; nodes may be away (guess). */
 const ENDED_MS = 120_000;
-
-/** What is done to each kind of workload so that it has no pods; an apply of the plan undoes it. */
-const REST: readonly { readonly of: ObjectKind; readonly patch: unknown }[] = [
-  { of: kinds.deployment, patch: { spec: { replicas: 0 } } },
-  { of: kinds.statefulSet, patch: { spec: { replicas: 0 } } },
-];
 
 /**
  * @param look finds unsaved work while somebody can still look
@@ -62,13 +56,9 @@ export async function endWorkloads(
   { removal, mostMs }: Ending,
   signal: AbortSignal,
 ): Promise<void> {
-  const { api, installation, pods, clock } = cluster;
+  const { api, pods, clock } = cluster;
   const namespace = namespaceName(cluster, id);
-  const where = { namespace, labelSelector: selectorOf(installation) };
-  for (const { of, patch } of REST) {
-    const workloads = await api.list(of, where, signal);
-    await Promise.all(workloads.map(({ metadata: { name } }) => api.merge({ of, namespace, name }, patch, signal)));
-  }
+  for (const rest of restsOf(await api.version(signal))) await putToRest(cluster, namespace, rest, signal);
   const mine = () => pods.all().filter(({ metadata }) => metadata.namespace === namespace);
   await Promise.all(
     mine().map(({ metadata: { name } }) => api.remove({ of: kinds.pod, namespace, name }, removal, signal)),
@@ -89,6 +79,27 @@ export async function endWorkloads(
   } finally {
     cancel();
   }
+}
+
+/** All of a kind, whoever made them: what a CronJob makes has none of our labels. */
+async function putToRest(
+  { api }: Pick<Cluster, "api">,
+  namespace: string,
+  { of, patch }: Rest,
+  signal: AbortSignal,
+): Promise<void> {
+  const workloads = await api.list(of, { namespace }, signal);
+  await Promise.all(
+    workloads.map((workload) => {
+      const ref = { of, namespace, name: workload.metadata.name };
+      // Nobody would wake the run of a CronJob, which makes another when it is its time.
+      return isRun(workload) ? api.remove(ref, {}, signal) : api.merge(ref, patch, signal);
+    }),
+  );
+}
+
+function isRun({ metadata: { ownerReferences = [] } }: KubernetesObject): boolean {
+  return ownerReferences.some(({ kind, controller }) => kind === kinds.cronJob.kind && controller === true);
 }
 
 function wouldLose(id: string): Fault {

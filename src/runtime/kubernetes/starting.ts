@@ -14,14 +14,15 @@ import { planEnvironment } from "../../policy/kubernetes/plan.ts";
 import { kinds } from "../../wire/kubernetes.ts";
 import { makeHostKey } from "../host-key.ts";
 import type { EnvironmentSpec, Report, StartSpec } from "../runtime.ts";
-import { applyAll } from "./applying.ts";
+import { appliedOf, applyAll, droppedOf, removeDropped } from "./applying.ts";
 import { type Cluster, execIn, findEnvironment, isEnding, mustFind, namespaceName } from "./cluster.ts";
 import { applyNamespace, keepOf, untilWritten } from "./keeping.ts";
-import type { Kept } from "./kept.ts";
+import type { Kept, Revision } from "./kept.ts";
 import { renderManifests } from "./manifests/render-manifests.ts";
 import { copyPullSecrets } from "./pull-secrets.ts";
+import { asAwake } from "./resting.ts";
 import { setUpPod } from "./set-up.ts";
-import { revisionOf } from "./sources.ts";
+import { findRevision } from "./sources.ts";
 import { clearEndedPods, untilPod } from "./until-pod.ts";
 
 export interface StartOptions {
@@ -79,7 +80,7 @@ export async function startEnvironment(cluster: Cluster, options: StartOptions, 
   const { kept } = await mustFind(cluster, spec.id);
   const keys = await readKeys(cluster, spec.id, signal);
   const begun = cluster.clock.elapsed();
-  const { plan, warnings } = await makePlan(cluster, { spec, start, keys }, signal);
+  const { plan, revision, warnings } = await makePlan(cluster, { spec, start, keys, last: kept.revision }, signal);
   const entrance = {
     user: start.user,
     workspaceFolder: start.workspaceFolder,
@@ -88,12 +89,13 @@ export async function startEnvironment(cluster: Cluster, options: StartOptions, 
     serviceNames: plan.serviceNames,
     warnings: [...warnings, ...plan.warnings],
   };
-  const now: Kept = { spec, entrance, ...(kept.isCheckedOut === true ? { isCheckedOut: true } : {}) };
-  await applyNamespace(cluster, plan.namespace, now, signal);
-  const pullSecrets = await copyPullSecrets(cluster, factsOf(cluster, spec, start), signal);
-  await applyAll(cluster, [...plan.base, ...pullSecrets], signal);
-  await clearEndedPods(cluster, plan, signal);
-  await applyAll(cluster, plan.workloads, signal);
+  const now: Kept = {
+    spec,
+    entrance,
+    ...(revision && { revision }),
+    ...(kept.isCheckedOut === true ? { isCheckedOut: true } : {}),
+  };
+  const { applied, stays } = await applyPlan(cluster, { plan, now, before: kept.applied ?? [], options }, signal);
   report("applying its objects", cluster.clock.elapsed() - begun);
   const podBegun = cluster.clock.elapsed();
   const pod = await untilPod(cluster, { id: spec.id, plan, report }, signal);
@@ -104,7 +106,36 @@ export async function startEnvironment(cluster: Cluster, options: StartOptions, 
     { ...options, isNew: kept.isCheckedOut !== true, exec: execIn(cluster, pod, signal) },
     signal,
   );
-  await keepOf(cluster, spec.id, { ...now, isCheckedOut: true, readyPod: pod.uid }, signal);
+  const whole = { ...entrance, warnings: [...entrance.warnings, ...stays] };
+  await keepOf(cluster, spec.id, { ...now, entrance: whole, applied, isCheckedOut: true, readyPod: pod.uid }, signal);
+}
+
+interface Applying {
+  readonly plan: Plan;
+  /** Of the environment, before its pod runs. */
+  readonly now: Kept;
+  /** What was applied before. */
+  readonly before: NonNullable<Kept["applied"]>;
+  readonly options: StartOptions;
+}
+
+/** Makes what is in the cluster what is planned. @returns what is to be remembered, and what could not be so */
+async function applyPlan(
+  cluster: Cluster,
+  { plan, now, before, options: { spec, start } }: Applying,
+  signal: AbortSignal,
+): Promise<{ readonly applied: NonNullable<Kept["applied"]>; readonly stays: readonly string[] }> {
+  const pullSecrets = await copyPullSecrets(cluster, factsOf(cluster, spec, start), signal);
+  const base = [...plan.base, ...pullSecrets];
+  const planned = appliedOf([...base, ...plan.workloads]);
+  const dropped = droppedOf(before, planned);
+  await applyNamespace(cluster, plan.namespace, { ...now, applied: [...planned, ...dropped] }, signal);
+  const stays = [...(await applyAll(cluster, base, signal))];
+  // Before others take their place in the quota.
+  stays.push(...(await removeDropped(cluster, { id: spec.id, dropped }, signal)));
+  await clearEndedPods(cluster, plan, signal);
+  stays.push(...(await applyAll(cluster, await asAwake(cluster.api, plan.workloads, signal), signal)));
+  return { applied: [...planned, ...dropped.filter(({ kind }) => kind === kinds.volumeClaim.kind)], stays };
 }
 
 interface Keys {
@@ -130,20 +161,32 @@ async function readKeys(cluster: Cluster, id: string, signal: AbortSignal): Prom
   return { privateText: made.privateText, publicBlob: made.publicBlob.toString("base64") };
 }
 
+interface Planning {
+  readonly spec: EnvironmentSpec;
+  readonly start: StartSpec;
+  readonly keys: Keys;
+  /** Where it was read before. */
+  readonly last: Revision | undefined;
+}
+
 async function makePlan(
   cluster: Cluster,
-  { spec, start, keys }: { spec: EnvironmentSpec; start: StartSpec; keys: Keys },
+  { spec, start, keys, last }: Planning,
   signal: AbortSignal,
-): Promise<{ plan: Plan; warnings: readonly string[] }> {
+): Promise<{ plan: Plan; revision: Revision | undefined; warnings: readonly string[] }> {
   const { container } = start;
   const { mirrorPath } = spec.source;
+  const found = await findRevision(spec.source, last).catch((error: unknown) => {
+    if (container.manifests.length > 0) throw error;
+    return undefined; // an image alone needs nothing of it
+  });
   const rendered =
-    container.manifests.length === 0
+    container.manifests.length === 0 || found === undefined
       ? undefined
       : await renderManifests(
           {
             mirrorPath,
-            revision: revisionOf(spec.source),
+            revision: found.commit,
             paths: container.manifests,
             clock: cluster.clock,
             log: cluster.log,
@@ -176,5 +219,6 @@ async function makePlan(
     const told = planned.complaints.map(writeManifestComplaint).join("\n");
     throw new Fault("manifests.invalid", `Cannot start ${spec.id}: ${told}`, { told });
   }
-  return { plan: planned, warnings: rendered?.warnings ?? [] };
+  const revision = found && { commit: found.commit, branch: found.branch };
+  return { plan: planned, revision, warnings: [...(found?.warnings ?? []), ...(rendered?.warnings ?? [])] };
 }

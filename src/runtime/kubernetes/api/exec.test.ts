@@ -351,6 +351,13 @@ test.each([
   [401, failure({ message: "Unauthorized" }), "cluster.forbidden", "Unauthorized"],
   [404, failure({ message: 'pods "api-1" not found' }), "cluster.refused", 'pods "api-1" not found'],
   [400, failure({ message: "container gone is not valid for pod api-1" }), "cluster.refused", "not valid for pod"],
+  // Of a message with a whole template in it the reason, which is behind that, was cut off.
+  [
+    422,
+    failure({ message: `Job "a" is invalid: ${"x".repeat(5_000)}: field is immutable` }),
+    "cluster.refused",
+    "xxx: field is immutable",
+  ],
   [500, failure({ message: "error dialing backend: refused" }), "cluster.unreached", "error dialing backend: refused"],
   [502, "<html>bad\r\ngateway</html>", "cluster.unreached", 'HTTP status 502: "<html>bad\\r\\ngateway</html>"'],
   [200, "ok", "cluster.refused", 'HTTP status 200: "ok"'],

@@ -65,13 +65,20 @@ export function readStatus(code: number, body: unknown, text: string): ServerSta
     });
   }
   const { message = "", reason = "", details } = status.data;
-  const words = message.replaceAll(/[\s\p{Cc}]+/gu, " ").slice(0, MESSAGE_MAX_LENGTH);
+  const words = shorten(message.replaceAll(/[\s\p{Cc}]+/gu, " "));
   const causes = (details?.causes ?? []).map((cause) => ({
     ...(cause.reason !== undefined && { reason: cause.reason }),
     ...(cause.message !== undefined && { message: cause.message }),
     ...(cause.field !== undefined && { field: cause.field }),
   }));
   return new ServerStatus(words === "" ? `HTTP status ${code}` : words, { code, reason, causes });
+}
+
+/** Leaves out the middle: what was refused stands in front, and why behind it, with a whole object between them at times. */
+function shorten(words: string): string {
+  if (words.length <= MESSAGE_MAX_LENGTH) return words;
+  const half = MESSAGE_MAX_LENGTH / 2;
+  return `${words.slice(0, half)} … ${words.slice(-half)}`;
 }
 
 /** Finds what a server said in a fault of this client. */

@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { kinds, type ObjectKind } from "../../../wire/kubernetes.ts";
 import type { Permission, ServerVersion } from "./cluster-api.ts";
 
 /** Server-side apply, startup probes, bookmarks, v4 of the exec protocol: what all of it stands on. */
@@ -19,6 +20,8 @@ const since = {
   stableCronJobs: 21,
   /** Every namespace has the label `kubernetes.io/metadata.name`; before, network policies cannot name one. */
   namespaceNameLabel: 21,
+  /** `suspend` of Jobs, by default; before, nothing but `parallelism: 0` keeps one from having pods, and its deadline runs on. */
+  suspendedJobs: 22,
   /** `endPort` in network policies. */
   networkPolicyPortRange: 22,
   /** The labels `pod-security.kubernetes.io/*` of a namespace are heeded. Before, nothing but our own plan keeps a pod in bounds. */
@@ -47,6 +50,11 @@ export function hasFeature(version: ServerVersion, feature: Feature): boolean {
 /** Says whether we can work with a server at all. */
 export function isSupported(version: ServerVersion): boolean {
   return version.major > 1 || (version.major === 1 && version.minor >= OLDEST_MINOR);
+}
+
+/** The kind that CronJobs are of on a server. */
+export function cronJobKind(version: ServerVersion): ObjectKind {
+  return hasFeature(version, "stableCronJobs") ? kinds.cronJob : { ...kinds.cronJob, apiVersion: "batch/v1beta1" };
 }
 
 /** Verbs that running a program in a pod needs. */
