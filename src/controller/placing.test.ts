@@ -56,14 +56,14 @@ const warm = (name: string): Claimed => ({ type: "warm", id: "m1", cluster: name
 // did always; and no member of another cluster than the one with the most room was asked for.
 test("choosePlace() takes a ready member of any cluster that fits, however full that is", async () => {
   const all = [cluster("full", { present: 2, pooled: 2 }), cluster("roomy"), cluster("away", { isUp: false })];
-  expect(await choose(all, warm("full"))).toEqual({ cluster: "full", member: "m1" });
+  expect(await choose(all, warm("full"))).toEqual({ cluster: "full", member: "m1", notes: [] });
   expect(asked).toMatchObject([{ repository: "hello", on: ["roomy", "full"] }]);
 });
 
 test("choosePlace() makes one anew where there is room, and says why no member will do", async () => {
   expect(
     await choose([cluster("full", { present: 2 }), cluster("roomy")], { type: "cold", because: "pool empty" }),
-  ).toEqual({ cluster: "roomy", capacity: 2 });
+  ).toEqual({ cluster: "roomy", capacity: 2, notes: [] });
   expect(told.at(-1)).toContain("made anew: pool empty");
 });
 

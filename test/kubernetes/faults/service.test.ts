@@ -4,15 +4,16 @@
  *
  * @module
  */
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { freePort } from "../../harness/free-port.ts";
-import { type Running, start } from "../../harness/program.ts";
 import { openSeeded } from "../../harness/seeded.ts";
 import { until } from "../../harness/wait.ts";
-import { type Faulty, HOOK_MS, lobby, openFaulty, SLOW_MS, tellLog, untilNoneLeft, useFaulty } from "./use-faulty.ts";
+import { askControl } from "../ask-control.ts";
+import { LATE } from "../late.ts";
+import { startTwin } from "./start-twin.ts";
+import { HOOK_MS, lobby, openFaulty, SLOW_MS, tellLog, untilNoneLeft, useFaulty } from "./use-faulty.ts";
 
 const seeded = openSeeded("kubernetes-service-faults");
 const faulty = useFaulty({ repositories: { plain: { definition: "{}", branches: ["other"] } } });
@@ -92,61 +93,35 @@ test(
   async () => {
     const { service, namespaces } = faulty();
     const ada = service.as("ada");
-    const enter = (login: string, ...words: string[]) =>
-      ada.ssh([...words, `${login}@slipway`, "cat kept"], { timeoutMs: SLOW_MS });
+    const enter = (login: string) => ada.ssh([`${login}@slipway`, "cat kept"], { timeoutMs: SLOW_MS });
     const made = await ada.ssh(["plain-main@slipway", "echo mine >kept"], { timeoutMs: SLOW_MS });
     expect(made.exitCode).toBe(0);
     await service.stop();
-    cpSync(service.stateFolder, join(service.folder, "twin"), { recursive: true });
+    const copy = join(service.folder, "twin");
+    cpSync(service.stateFolder, copy, { recursive: true });
     await service.restart();
     // The twin has no record of this one, in which nobody has any work.
     expect((await ada.ssh(["plain-other@slipway", "true"], { timeoutMs: SLOW_MS })).exitCode).toBe(0);
     const before = await namespaces();
     expect(before).toHaveLength(2);
 
-    const twin = await startTwin(faulty());
-    try {
-      await twin.running.untilError(/"event":"service\.started"/, SLOW_MS);
-      // The one goes on with it; then it sleeps, so that the twin would have to wake it.
-      for (let round = 0; round < 2; round++) {
-        expect((await lobby(ada, "sleep", "plain-main")).exitCode).toBe(0);
-        if (round === 0) expect(await enter("plain-main")).toMatchObject({ exitCode: 0, stdout: "mine\n" });
-      }
-      const refused = await enter(
-        "plain-main",
-        "-p",
-        String(twin.port),
-        "-o",
-        `HostKeyAlias=[127.0.0.1]:${service.port}`,
-      );
-      expect(refused.exitCode).toBe(255);
-      expect(refused.stderr).toMatch(/another Slipway service has gone on with this environment/);
-      // It deleted the namespace with the work of the other in it, as `--force` had it destroy what its record named.
-      const words = ["-p", String(twin.port), "-o", `HostKeyAlias=[127.0.0.1]:${service.port}`, "slip@slipway"];
-      const removal = await ada.ssh([...words, "rm", "plain-main", "--force"], { timeoutMs: SLOW_MS });
-      expect(removal.exitCode).not.toBe(0);
-      expect(removal.stderr).toMatch(/another Slipway service has gone on with this environment/);
-      expect(await enter("plain-main")).toMatchObject({ exitCode: 0, stdout: "mine\n" });
-      expect((await ada.ssh(["plain-other@slipway", "true"])).exitCode).toBe(0);
-      expect(await namespaces()).toEqual(before);
-    } finally {
-      twin.running.kill("SIGKILL");
-      await twin.running.ended;
+    // To it everything is an hour old, so that it is not for its youth that anything is left alone.
+    await using twin = await startTwin(service, copy, LATE);
+    // The one goes on with it; then it sleeps, so that the twin would have to wake it.
+    for (let round = 0; round < 2; round++) {
+      expect((await lobby(ada, "sleep", "plain-main")).exitCode).toBe(0);
+      if (round === 0) expect(await enter("plain-main")).toMatchObject({ exitCode: 0, stdout: "mine\n" });
     }
+    const refused = await twin.ssh(ada, ["plain-main@slipway", "true"]);
+    expect(refused.exitCode).toBe(255);
+    expect(refused.stderr).toMatch(/another Slipway service has gone on with this environment/);
+    // It deleted the namespace with the work of the other in it, as `--force` had it destroy what its record named.
+    const removal = await twin.ssh(ada, ["slip@slipway", "rm", "plain-main", "--force"]);
+    expect(removal.exitCode).not.toBe(0);
+    expect(removal.stderr).toMatch(/another Slipway service has gone on with this environment/);
+    expect(await askControl(twin, "/garbage/sweep", { isDry: false })).toEqual({ rows: [], away: [] });
+    expect(await enter("plain-main")).toMatchObject({ exitCode: 0, stdout: "mine\n" });
+    expect((await ada.ssh(["plain-other@slipway", "true"])).exitCode).toBe(0);
+    expect(await namespaces()).toEqual(before);
   },
 );
-
-/** Starts a service on the copy, with ports of its own. */
-async function startTwin({ service }: Faulty): Promise<{ readonly running: Running; readonly port: number }> {
-  const [port, httpPort] = [await freePort(), await freePort()];
-  const settings = JSON.parse(readFileSync(service.settingsFile, "utf8")) as Record<string, unknown>;
-  const file = join(service.folder, "twin.yaml");
-  const listen = { ssh: [`127.0.0.1:${port}`], http: `127.0.0.1:${httpPort}` };
-  writeFileSync(file, JSON.stringify({ ...settings, listen }));
-  const program = join(import.meta.dirname, "../../../src/cmd/slip.ts");
-  const env = { SLIPWAY_HOME: join(service.folder, "twin"), HOME: service.folder };
-  return {
-    running: start([process.execPath, program, "serve", "--settings", file], { env, cwd: service.folder }),
-    port,
-  };
-}
