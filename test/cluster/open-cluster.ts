@@ -20,7 +20,7 @@ import { cacheFolder, ensureKubernetes } from "./kubernetes-programs.ts";
 import type { Layout } from "./layout.ts";
 import { claimNumber, connectHost, holdNamespaces, inside, removeCable } from "./namespaces.ts";
 import { makeOwnImages } from "./own-images.ts";
-import { endProcess, isAlive, launch, untilChild, type Process } from "./processes.ts";
+import { endProcess, goOn, isAlive, launch, untilChild, type Process } from "./processes.ts";
 import { readState, writeState, type State } from "./state.ts";
 
 export interface ClusterOptions {
@@ -171,7 +171,8 @@ class OwnCluster implements TestCluster {
   async kill(component: Component, signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const started = this.#state.components[component];
     if (started === undefined) return;
-    if (signal === "SIGSTOP" || signal === "SIGCONT") process.kill(started.process.pid, signal);
+    if (signal === "SIGSTOP") process.kill(started.process.pid, signal);
+    else if (signal === "SIGCONT") goOn(started.process);
     else await endProcess(started.process, signal);
   }
 

@@ -68,6 +68,16 @@ export async function endProcess(process_: Process, signal: NodeJS.Signals): Pro
   await until(`the end of process ${process_.pid}`, () => !isAlive(process_), 20_000);
 }
 
+/**
+ * Has a process that was stopped go on, and whoever waits for it: nsenter(1) stops itself with its child, and a child that nobody
+ * waits for stays a zombie, which keeps its namespaces from ending.
+ */
+export function goOn({ pid }: Process): void {
+  const [, parent = ""] = /^PPid:\s+([0-9]+)$/m.exec(readText(`/proc/${pid}/status`)) ?? [];
+  if (readText(`/proc/${parent}/comm`) === "nsenter\n") process.kill(Number(parent), "SIGCONT");
+  process.kill(pid, "SIGCONT");
+}
+
 function lookUp(pid: number): Process | undefined {
   // The name, in parentheses, may hold anything: fields are counted from its end.
   const fields = readText(`/proc/${pid}/stat`).split(") ").at(-1)?.split(" ") ?? [];
