@@ -180,6 +180,18 @@ describe("with a forge", () => {
     expect({ repositories, told }).toEqual({ repositories: [], told: [reading] });
   });
 
+  // An account that was only listed has been verified never, and not in 1970.
+  test("known() says what somebody may use and since when that is known, and nothing of what was never verified", async () => {
+    const { directory, access } = await open();
+    access.says.set("1 10", { ...YES, verifiedAt: 7_000 });
+    const known = directory.known({ person: "ada", key: settingsKey.blob });
+    expect(known).toMatchObject({ keyFrom: "settings", account: { login: "ada-at-work" } });
+    expect(known?.account?.stateVerifiedAt).toBeUndefined();
+    expect(known?.repositories).toEqual([{ name: "hello" }, { name: "acme/shop", role: "write", verifiedAt: 7_000 }]);
+    expect(directory.known({ person: "bob", key: "" })).toMatchObject({ keyFrom: "settings", repositories: [] });
+    expect(directory.known({ person: "github.2", key: ivysKey.blob })?.repositories).toEqual([]);
+  });
+
   test("watchPush() tells once when somebody may not push any more, be it that they may read still", async () => {
     const { directory, access } = await open();
     access.says.set("2 10", YES);

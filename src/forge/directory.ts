@@ -13,9 +13,10 @@ import type { Login } from "../policy/login.ts";
 import { type AccountFacts, idOfRef, type RepositoryFacts } from "../wire/forge.ts";
 import type { Person, Who } from "../wire/person.ts";
 import type { Repository } from "../wire/repository.ts";
-import type { PersonSettings, Settings } from "../wire/settings.ts";
+import type { Settings } from "../wire/settings.ts";
 import type { Access, Decision, Subject } from "./access/access.ts";
-import { personOfAccount, readRef, repositoryOfFacts } from "./from-facts.ts";
+import { personOf, personOfAccount, readRef, repositoryOfFacts } from "./from-facts.ts";
+import { knownRoles, type KnownUse } from "./known-roles.ts";
 import { readKeys } from "./settings-keys.ts";
 
 /** Whose key it is. One that two have is nobody's. */
@@ -66,9 +67,11 @@ export interface Known {
     readonly forge: string;
     readonly login: string;
     readonly state: AccountFacts["state"];
-    readonly stateVerifiedAt: number;
+    /** `undefined`: the forge told no more than its name. */
+    readonly stateVerifiedAt: number | undefined;
     readonly keysVerifiedAt: number | undefined;
   };
+  readonly repositories: readonly KnownUse[];
 }
 
 export interface Directory {
@@ -203,10 +206,14 @@ class Both implements Directory {
     const person = this.find(id);
     if (person === undefined) return undefined;
     const account = person.account === undefined ? undefined : this.#access?.account(person.account);
-    if (account === undefined) return { person, keyFrom: "settings" };
-    const { forge, login, state, stateVerifiedAt, keysVerifiedAt } = account;
+    const granted = (this.#granted.get(id) ?? []).map(({ name }) => ({ name }));
+    if (account === undefined) return { person, keyFrom: "settings", repositories: granted };
+    const { forge, login, state, keysVerifiedAt } = account;
     const keyFrom = this.#keys.has(key) ? "settings" : forge;
-    return { person, keyFrom, account: { forge, login, state, stateVerifiedAt, keysVerifiedAt } };
+    // 0 is for accounts of which a list told no more than the name.
+    const stateVerifiedAt = account.stateVerifiedAt === 0 ? undefined : account.stateVerifiedAt;
+    const repositories = [...granted, ...(this.#access === undefined ? [] : knownRoles(this.#access, account))];
+    return { person, keyFrom, account: { forge, login, state, stateVerifiedAt, keysVerifiedAt }, repositories };
   }
 
   repository(id: string): Repository | undefined {
@@ -383,11 +390,6 @@ function pushOf(decision: Decision, forge: string): Use {
 
 function asOfOf(use: Use & { allowed: true }) {
   return use.asOf === undefined ? {} : { asOf: use.asOf };
-}
-
-/** Who they are, without their keys. */
-function personOf({ id, name, fullName, email, admin, account }: PersonSettings): Person {
-  return { id, name, fullName, email, admin, ...(account === undefined ? {} : { account }) };
 }
 
 function namedBy(access: Access, login: PlaceLogin): RepositoryFacts[] {

@@ -9,12 +9,18 @@
 import { type AccountFacts, type ForgeRef, idOfRef, type RepositoryFacts } from "../wire/forge.ts";
 import type { Person } from "../wire/person.ts";
 import type { Repository } from "../wire/repository.ts";
+import type { PersonSettings } from "../wire/settings.ts";
 
 /** Makes somebody whom only a forge knows. What a forge lets a login be may be more than is safe in paths and logs. */
 export function personOfAccount({ forge, id, login, fullName, email }: AccountFacts): Person {
   const own = idOfRef({ forge, id });
   const name = /^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(login) ? login : own;
   return { id: own, name, fullName, email, admin: false, account: { forge, id } };
+}
+
+/** Makes somebody of the settings, without their keys. */
+export function personOf({ id, name, fullName, email, admin, account }: PersonSettings): Person {
+  return { id, name, fullName, email, admin, ...(account === undefined ? {} : { account }) };
 }
 
 /** How a forge is reached and pushed to. */

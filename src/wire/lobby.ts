@@ -48,10 +48,19 @@ export const WhoRow = z.strictObject({
       forge: z.string(),
       login: z.string(),
       state: z.enum(["active", "suspended", "gone"]),
-      stateVerifiedAt: z.iso.datetime(),
+      /** Absent when the forge told of the account no more than its name. */
+      stateVerifiedAt: z.iso.datetime().optional(),
       keysVerifiedAt: z.iso.datetime().optional(),
     })
     .optional(),
+  /** What they may use by what is known: by a role at the forge, and since when that is known; or by a grant of the settings. */
+  repositories: z.array(
+    z.strictObject({
+      repository: z.string(),
+      role: z.enum(["read", "write", "admin"]).optional(),
+      verifiedAt: z.iso.datetime().optional(),
+    }),
+  ),
 });
 
 /** A pool as `pool ls` lists it. */

@@ -299,7 +299,7 @@ function rowOf(session: Session): SessionRow {
   };
 }
 
-function whoRowOf({ person, keyFrom, account }: Known, { key }: Who): WhoRow {
+function whoRowOf({ person, keyFrom, account, repositories }: Known, { key }: Who): WhoRow {
   const iso = (at: number): string => new Date(at).toISOString();
   return {
     name: person.name,
@@ -316,16 +316,24 @@ function whoRowOf({ person, keyFrom, account }: Known, { key }: Who): WhoRow {
             forge: account.forge,
             login: account.login,
             state: account.state,
-            stateVerifiedAt: iso(account.stateVerifiedAt),
+            ...(account.stateVerifiedAt === undefined ? {} : { stateVerifiedAt: iso(account.stateVerifiedAt) }),
             ...(account.keysVerifiedAt === undefined ? {} : { keysVerifiedAt: iso(account.keysVerifiedAt) }),
           },
         }),
+    repositories: repositories.map(({ name, role, verifiedAt }) => ({
+      repository: name,
+      ...(role === undefined ? {} : { role }),
+      ...(verifiedAt === undefined ? {} : { verifiedAt: iso(verifiedAt) }),
+    })),
   };
 }
 
-function whoText({ account, ...row }: WhoRow): string {
+function whoText({ account, repositories, ...row }: WhoRow): string {
   const rows = [...Object.entries(row), ...Object.entries(account ?? {})];
-  return rows.map(([name, value]) => `${name}\t${value}`).join("\n");
+  const used = repositories.map(({ repository, role = "granted", verifiedAt }) =>
+    ["repository", repository, role, ...(verifiedAt === undefined ? [] : [verifiedAt])].join("\t"),
+  );
+  return [...rows.map(([name, value]) => `${name}\t${value}`), ...used].join("\n");
 }
 
 /** JSON escapes the first 32 control characters only; terminals obey 32 more. */

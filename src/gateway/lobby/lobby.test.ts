@@ -18,9 +18,16 @@ const directory: LobbyDeps["directory"] = {
       ? {
           person: named("ivy"),
           keyFrom: "github",
-          account: { forge: "github", login: "ivy", state: "active", stateVerifiedAt: 0, keysVerifiedAt: 1_000 },
+          account: {
+            forge: "github",
+            login: "ivy",
+            state: "active",
+            stateVerifiedAt: undefined,
+            keysVerifiedAt: 1_000,
+          },
+          repositories: [{ name: "acme/shop", role: "write", verifiedAt: 2_000 }],
         }
-      : { person: named(person), keyFrom: "settings" },
+      : { person: named(person), keyFrom: "settings", repositories: [{ name: "hello" }] },
 };
 
 const row: EnvironmentRow = {
@@ -267,11 +274,17 @@ test("the lobby tells somebody what is known of them, from where and since when"
     keyFrom: "github",
     account: {
       state: "active",
-      stateVerifiedAt: "1970-01-01T00:00:00.000Z",
       keysVerifiedAt: "1970-01-01T00:00:01.000Z",
     },
+    repositories: [{ repository: "acme/shop", role: "write", verifiedAt: "1970-01-01T00:00:02.000Z" }],
   });
-  expect((await call("whoami")).stdout).toContain("keyFrom\tsettings\n");
+  expect(stdout).not.toContain("stateVerifiedAt");
+  expect((await call("whoami", { person: named("ivy") })).stdout).toContain(
+    "\nrepository\tacme/shop\twrite\t1970-01-01T00:00:02.000Z\n",
+  );
+  const own = (await call("whoami")).stdout;
+  expect(own).toContain("keyFrom\tsettings\n");
+  expect(own).toContain("\nrepository\thello\tgranted\n");
 });
 
 test("the lobby puts a person's own environment to sleep, and everybody's for administrators", async () => {
