@@ -140,7 +140,7 @@ test("a namespace is restricted, its person's, and has a quota that holds", asyn
   await expect(api.apply(kinds.pod, hungry, soon())).rejects.toThrow(/maximum cpu usage|exceeded quota/);
   const open = {
     ...{ apiVersion: "v1", kind: "Service", metadata: { name: "open", namespace: metadata.name } },
-    spec: { type: "NodePort", ports: [{ port: 80 }], selector: {} },
+    spec: { type: "NodePort", ports: [{ port: 80, protocol: "TCP" }], selector: {} },
   };
   await expect(api.apply(kinds.service, open, soon())).rejects.toThrow(/exceeded quota/);
 });
