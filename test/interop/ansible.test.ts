@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { whyNot } from "../harness/needs.ts";
 import type { Ended } from "../harness/program.ts";
+import { whyNotThere } from "./place.ts";
 import { useService } from "./use-service.ts";
 
 const service = useService();
@@ -60,7 +61,7 @@ async function endControl(): Promise<void> {
 }
 
 test("ansible pings with pipelining, copies a file, hands on exit codes, and keeps one connection to each", async (ctx) => {
-  const lacks = whyNot("ansible", "ansible-playbook", "/usr/bin/python3");
+  const lacks = whyNot("ansible", "ansible-playbook", "/usr/bin/python3") ?? whyNotThere("python3");
   if (lacks !== undefined) ctx.skip(lacks);
   try {
     const pinged = await run("ansible", "all", "-m", "ping", "--one-line");

@@ -11,6 +11,7 @@ import { freePort } from "../harness/free-port.ts";
 import type { Running } from "../harness/program.ts";
 import { endFirst, endLast, readCounts, socksDialer } from "./half-close.ts";
 import { until } from "../harness/wait.ts";
+import { whyNotThere } from "./place.ts";
 import { useService } from "./use-service.ts";
 
 const service = useService({ repositories: { hello: { branches: ["ide"] } } });
@@ -53,7 +54,9 @@ async function connect(socksPort: number): Promise<{ ssh: Running; said: string;
   return { ssh, said, pid: /pid==(\d+)==/.exec(said)?.[1] ?? "" };
 }
 
-test("VS Code Remote-SSH starts its server through a cold start, uses 64 connections, and finds it again", async () => {
+test("VS Code Remote-SSH starts its server through a cold start, uses 64 connections, and finds it again", async (ctx) => {
+  const lacks = whyNotThere("node");
+  if (lacks !== undefined) ctx.skip(lacks);
   const port = await freePort();
   const dial = socksDialer(port, "127.0.0.1", 4700);
   const first = await connect(port);
@@ -80,7 +83,9 @@ test("VS Code Remote-SSH starts its server through a cold start, uses 64 connect
   expect((await second.ssh.ended).exitCode).toBe(0);
 });
 
-test("VS Code Remote-SSH finds what its server needs: a home to write to, tar, a downloader, a shell", async () => {
+test("VS Code Remote-SSH finds what its server needs: a home to write to, tar, a downloader, a shell", async (ctx) => {
+  const lacks = whyNotThere("getconf");
+  if (lacks !== undefined) ctx.skip(lacks);
   const { ssh } = service().as("ada");
   const needs = `cd && touch .probe && rm .probe && command -v tar && { command -v curl || command -v wget; } && command -v bash && getconf GNU_LIBC_VERSION && test -w "\${TMPDIR:-/tmp}"`;
   expect(await ssh([LOGIN, needs])).toMatchObject({ exitCode: 0 });
