@@ -27,7 +27,7 @@ import { Sessions } from "../gateway/sessions.ts";
 import { openSandbox } from "../runtime/sandbox/open-sandbox.ts";
 import { lineOf, makeSigningKey, type SigningKey } from "../ssh/private-keys.ts";
 import { ensureHostKey, openGatewayKey } from "../store/host-keys.ts";
-import { openStore, type Store, type StoreTarget } from "../store/store.ts";
+import { openStore, type Store, type StoreOptions, type StoreTarget } from "../store/store.ts";
 import type { ListenAddress } from "../wire/addresses.ts";
 import type { Settings } from "../wire/settings.ts";
 import { gitEnvOf } from "./process.ts";
@@ -78,9 +78,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const folder = dirname(options.settings.path);
   const secrets = readSecrets(settings, { folder, env: options.env });
   for (const warning of secrets.warnings) log.warn("secret.exposed", { warning });
-  const store = parts.use(
-    await openStore(targetOf(state, secrets), { clock, log, installation: installationOf(state, secrets) }),
-  );
+  const store = parts.use(await openStore(targetOf(state, secrets), { clock, log, ...ownerOf(state, secrets) }));
   const audit = parts.use(await openAudit(state.auditLog, clock, log));
   await ensureHostKey(state.hostKeys, "ed25519");
   const hostKeys = watchSigningKeys(state.hostKeys, { audit, log });
@@ -353,9 +351,9 @@ function targetOf({ database }: StateFolder, { databaseUrl }: Secrets): StoreTar
   return databaseUrl === undefined ? { type: "sqlite", path: database } : { type: "postgres", url: databaseUrl };
 }
 
-/** What our environments are told apart by from those of other services in the same database. */
-function installationOf(state: StateFolder, { databaseUrl }: Secrets): string {
-  return databaseUrl === undefined ? "local" : ensureInstallationId(state);
+/** What our environments are told apart by from those of other services in the same database: no two may be the same. */
+function ownerOf(state: StateFolder, { databaseUrl }: Secrets): Pick<StoreOptions, "installation" | "isAlone"> {
+  return { installation: databaseUrl === undefined ? "local" : ensureInstallationId(state), isAlone: true };
 }
 
 /** RSA is for old clients and takes long to make: nobody waits for it. */

@@ -60,7 +60,7 @@ test("admit() watches, then has the forge asked again, so that nobody enters who
   expect(await refusalOf(gateway)).toContain("ada is no collaborator of acme/shop");
   expect(calls).toEqual(["watched", "asked"]);
   expect(watchers.size).toBe(0);
-  expect(gateway.audit).toEqual([]);
+  expect(gateway.audit).toMatchObject([{ type: "connection.refused", person: "ada", login: "hello-main" }]);
 });
 
 test("admit() refuses whose right ends while the forge is asked, whatever it answers then", async () => {

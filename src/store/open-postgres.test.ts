@@ -58,6 +58,21 @@ describePostgres((given) => {
     expect(ownHeard).toEqual([]);
   });
 
+  // Two services on one copied state folder took away what the other was making, and undid its removals.
+  test("openStore() is refused while another process is the same installation, however often that connects anew", async () => {
+    const alone = { installation: "x1", isAlone: true };
+    const one = await given.open(alone);
+    const message = expect.stringContaining("another process on this state folder, or on a copy of it") as string;
+    await expect(given.open(alone)).rejects.toMatchObject({ code: "state.locked", message });
+    const heard = hear(one);
+    for (const pid of await listeningPids()) await given.postgres.query(`select pg_terminate_backend(${pid})`);
+    await until("the store to hear again", () => heard.length > 0, 2_000);
+    await expect(given.open(alone)).rejects.toMatchObject({ code: "state.locked" });
+    await given.open({ installation: "x2", isAlone: true });
+    await one.close();
+    await given.open(alone);
+  });
+
   test("tellHint() reaches the other process, of one account or of all", async () => {
     const [one, other] = [await given.open(), await given.open()];
     const heard = hear(other);

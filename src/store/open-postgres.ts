@@ -10,14 +10,13 @@
 import { randomUUID } from "node:crypto";
 import { Kysely, sql } from "kysely";
 import { type ClientConfig, TypeOverrides, types } from "pg";
-import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
-import type { Log } from "../base/log.ts";
 import type { KnowledgeChange } from "../wire/knowledge.ts";
 import type { Engine } from "./engine.ts";
 import { makePostgresDialect } from "./postgres-dialect.ts";
 import { openListener } from "./postgres-listener.ts";
 import type { Tables } from "./schema.ts";
+import type { StoreOptions } from "./store.ts";
 
 /** A connection has this long to be made, and a query to be answered. */
 const CONNECT_MS = 5_000;
@@ -28,9 +27,9 @@ const CHANNEL = "slipway_knowledge";
 /**
  * Reaches the database at `url` and begins to hear what others write.
  *
- * @throws {Fault} `state.unreached` when it does not answer, `settings.invalid` when `url` is none
+ * @throws {Fault} `state.unreached` when it does not answer, `settings.invalid` when `url` is none, `state.locked`
  */
-export async function openPostgres(url: string, options: { clock: Clock; log: Log }): Promise<Engine> {
+export async function openPostgres(url: string, options: StoreOptions): Promise<Engine> {
   const name = nameOf(url);
   const config = configOf(url);
   const self = randomUUID();
@@ -41,6 +40,7 @@ export async function openPostgres(url: string, options: { clock: Clock; log: Lo
   const endListening = await openListener({
     ...options,
     ...{ name, config, channel: CHANNEL },
+    ...(options.isAlone === true ? { lock: `installation ${options.installation}` } : {}),
     onTold: (text) => {
       const told = readTold(text);
       if (told.from !== self) emit(told.change);

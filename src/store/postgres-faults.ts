@@ -20,6 +20,7 @@ export function translateLoss(cause: unknown, name: string): unknown {
 }
 
 function isLoss(cause: unknown): cause is Error {
+  if (cause instanceof Fault) return false;
   if (cause instanceof DatabaseError) return UNABLE.test(cause.code ?? "");
   // What no server said is about the connection: `pg` gives such errors no code, and the operating system and TLS many.
   return cause instanceof Error && !(cause instanceof TypeError || cause instanceof RangeError);

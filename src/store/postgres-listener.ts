@@ -9,6 +9,7 @@
  */
 import { Client, type ClientConfig } from "pg";
 import type { Clock } from "../base/clock.ts";
+import { Fault } from "../base/fault.ts";
 import { keep } from "../base/keep.ts";
 import type { Log } from "../base/log.ts";
 import { unlessAborted } from "../base/unless-aborted.ts";
@@ -26,12 +27,21 @@ const AGAIN_AFTER_MS_MAX = 1_000;
 /** How long an orderly end may take. */
 const END_MS = 500;
 
+/** A process that was killed has let go of its lock as soon as the server sees its connection closed. */
+const LOCK_MS = 5_000;
+const LOCK_AGAIN_MS = 100;
+
+/** One whose machine is gone is noticed so: tcp(7), in seconds and times. Of no effect on Unix sockets. */
+const KEEPALIVE = "set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3";
+
 export interface ListenOptions {
   /** The database, for logs. */
   readonly name: string;
   readonly config: ClientConfig;
   /** A plain lower-case word. */
   readonly channel: string;
+  /** What no other process may hold while this connection lasts, if anything. */
+  readonly lock?: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly onTold: (text: string) => void;
@@ -43,7 +53,7 @@ export interface ListenOptions {
  * Begins to listen.
  *
  * @returns once it hears, a function that ends it
- * @throws {Fault} `state.unreached` when the first attempt fails
+ * @throws {Fault} `state.unreached` when the first attempt fails, `state.locked` when another process holds the lock
  */
 export async function openListener(options: ListenOptions): Promise<() => Promise<void>> {
   const { clock, name } = options;
@@ -55,12 +65,13 @@ export async function openListener(options: ListenOptions): Promise<() => Promis
     isAgain = true;
     resolve(undefined);
   };
+  const lockMs = (): number => (isAgain ? Infinity : LOCK_MS);
   const onFailure = (error: unknown, failureCount: number): void => {
     if (isAgain) options.log.warn("store.unheard", { database: name, why: String(error), failureCount });
     reject(translateLoss(error, name)); // of the first attempt; afterwards nobody waits for it
   };
   const waits = { clock, onFailure, firstWaitMs: AGAIN_AFTER_MS, longestWaitMs: AGAIN_AFTER_MS_MAX };
-  const kept = keep((signal) => listenOnce(options, onHeard, signal), waits, stop.signal);
+  const kept = keep((signal) => listenOnce(options, { onHeard, lockMs: lockMs() }, signal), waits, stop.signal);
   const close = async (): Promise<void> => {
     stop.abort();
     await kept;
@@ -75,8 +86,12 @@ export async function openListener(options: ListenOptions): Promise<() => Promis
 }
 
 /** Listens over one connection until it breaks. Rejects when it could not even begin. */
-async function listenOnce(options: ListenOptions, onHeard: () => void, signal: AbortSignal): Promise<number> {
-  const { clock, log, name, config, channel } = options;
+async function listenOnce(
+  options: ListenOptions,
+  { onHeard, lockMs }: { readonly onHeard: () => void; readonly lockMs: number },
+  signal: AbortSignal,
+): Promise<number> {
+  const { clock, log, name, config } = options;
   const client = new Client(config);
   const over = new AbortController();
   const ended = unlessAborted(untilBroken(client), signal);
@@ -84,7 +99,11 @@ async function listenOnce(options: ListenOptions, onHeard: () => void, signal: A
   client.on("notification", ({ payload = "" }) => options.onTold(payload));
   let isHeard = false;
   try {
-    await Promise.race([ended, begin(client, channel)]);
+    await Promise.race([ended, begin(client, options)]);
+    const locked = takeLock(client, options, { mostMs: lockMs, signal: over.signal });
+    // The lock may be with our own connection from before, which the server has yet to give up: we hear meanwhile.
+    if (lockMs === Infinity) locked.catch(() => undefined);
+    else await Promise.race([ended, locked]);
     isHeard = true;
     onHeard();
     return await Promise.race([ended, beat(client, clock, over.signal)]);
@@ -99,9 +118,27 @@ async function listenOnce(options: ListenOptions, onHeard: () => void, signal: A
   }
 }
 
-async function begin(client: Client, channel: string): Promise<void> {
+async function begin(client: Client, { channel }: ListenOptions): Promise<void> {
   await client.connect();
   await client.query(`listen ${channel}`);
+}
+
+async function takeLock(
+  client: Client,
+  { lock, clock, name }: ListenOptions,
+  { mostMs, signal }: { readonly mostMs: number; readonly signal: AbortSignal },
+): Promise<void> {
+  if (lock === undefined) return;
+  await client.query(KEEPALIVE);
+  const begunAt = clock.elapsed();
+  const words = "select pg_try_advisory_lock(hashtextextended($1, 0)) as taken";
+  while (!(await client.query<{ taken: boolean }>(words, [`slipway ${lock}`])).rows.some(({ taken }) => taken)) {
+    if (clock.elapsed() - begunAt >= mostMs) {
+      const holder = "another process on this state folder, or on a copy of it, has it";
+      throw new Fault("state.locked", `Cannot lock ${lock} in ${name}: ${holder}`);
+    }
+    await clock.sleep(LOCK_AGAIN_MS, signal);
+  }
 }
 
 function untilBroken(client: Client): Promise<never> {

@@ -27,8 +27,10 @@ export type StoreTarget =
 export interface StoreOptions {
   readonly clock: Clock;
   readonly log: Log;
-  /** Whose environments these are; no other service may have the same. @default "local" */
+  /** Whose environments these are. @default "local" */
   readonly installation?: string;
+  /** Whether another process with this installation keeps us from opening it, as a file always does. @default false */
+  readonly isAlone?: boolean;
 }
 
 export interface Store extends AsyncDisposable {
@@ -49,7 +51,7 @@ export interface Store extends AsyncDisposable {
  * On PostgreSQL every query rejects with the fault `state.unreached` while the database does not answer; the next one
  * tries again.
  *
- * @throws {Fault} `state.locked` when another process has the file open, `state.damaged` when the database cannot be
+ * @throws {Fault} `state.locked` when another process has the file, or the installation, `state.damaged` when the database cannot be
  * used, `state.unreached` when it does not answer
  */
 export async function openStore(target: StoreTarget, options: StoreOptions): Promise<Store> {

@@ -6,6 +6,9 @@
  *
  * @module
  */
+import { generateKeyPairSync } from "node:crypto";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { mustBeCut, openEveryKind } from "../faults/every-kind.ts";
@@ -13,10 +16,12 @@ import type { World } from "../forges/github/world.ts";
 import type { Client } from "../harness/client.ts";
 import { whyNoService } from "../harness/needs.ts";
 import { openTestPostgres, whyNoPostgres, type TestPostgres } from "../harness/postgres.ts";
+import { run } from "../harness/program.ts";
 import type { TestService } from "../harness/service.ts";
 import { until } from "../harness/wait.ts";
 import { openForgeService, type ForgeService, type ForgeServiceOptions } from "./open-forge-service.ts";
 
+const PROGRAM = join(import.meta.dirname, "../../src/cmd/slip.ts");
 const REVOKED_MS = 2_000;
 
 const DENIED = { exitCode: 255, stdout: "" };
@@ -251,6 +256,30 @@ test(
     }
   },
 );
+
+// Two that take themselves for the same one took away what the other was making: by a copy of the state folder on one database.
+test("a second service on a copy of the state is refused at its start", { timeout: 120_000 }, async () => {
+  await using two = await openTwo();
+  const { other, databaseUrl } = two;
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2_048 });
+  const copy = join(other.folder, "copy");
+  cpSync(other.stateFolder, copy, { recursive: true });
+  const settings = JSON.parse(readFileSync(other.settingsFile, "utf8")) as Record<string, unknown>;
+  const file = join(other.folder, "copy.yaml");
+  writeFileSync(file, JSON.stringify({ ...settings, listen: { ssh: ["127.0.0.1:0"], http: null } }));
+  const refused = await run([process.execPath, PROGRAM, "serve", "--settings", file], {
+    env: {
+      SLIPWAY_HOME: copy,
+      DATABASE_URL: databaseUrl,
+      FORGE_SECRET: privateKey.export({ type: "pkcs8", format: "pem" }),
+    },
+    timeoutMs: 30_000,
+  });
+  expect([refused.exitCode, refused.stderr]).toEqual([
+    75,
+    expect.stringContaining("another process on this state folder"),
+  ]);
+});
 
 test("each has environments of its own, and leaves those of the other alone", { timeout: 120_000 }, async () => {
   await using two = await openTwo();

@@ -443,5 +443,5 @@ test("watch() ends with the server's state whatever happens, and tells each stat
     expect([...told.values()].toSorted()).toEqual(stateOf(world.server.objects.values()));
     for (const one of opened.splice(0).toReversed()) await one[Symbol.asyncDispose]();
   });
-  await fc.assert(property, { numRuns: 30, endOnFailure: true });
+  await fc.assert(property, { numRuns: 30, endOnFailure: true, timeout: 30_000 });
 }, 120_000);
