@@ -86,10 +86,12 @@ async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, sign
     request.showLine,
     signal,
   );
-  const reached = await environment.connect({ sessionId: request.id, login: request.login }, signal);
-  const links: (() => void)[] = [];
+  // From here on: whoever waits while it is removed hears that, and not how it could not be entered.
+  const links = [deps.environments.onGone(environment.id, request.onOver)];
+  let reached: Awaited<ReturnType<typeof environment.connect>> | undefined;
   let relay: Relay | undefined;
   try {
+    reached = await environment.connect({ sessionId: request.id, login: request.login }, signal);
     const far = await enterFar(
       reached,
       {
@@ -107,7 +109,7 @@ async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, sign
       },
       signal,
     );
-    links.push(deps.environments.onGone(environment.id, request.onOver), environment.attached(request.id));
+    links.push(environment.attached(request.id));
     const enteredInMs = deps.clock.elapsed() - beganAt;
     links.push(await holdRight(deps, request, { ...environment, enteredInMs }, signal));
     return {
@@ -122,13 +124,13 @@ async function admitToEnvironment(deps: GatewayDeps, request: AdmitRequest, sign
       },
       end: async () => {
         for (const unlink of links) unlink();
-        await reached.end();
+        await reached?.end();
         far.destroy("the client's connection ended");
       },
     };
   } catch (error) {
     for (const unlink of links) unlink();
-    await reached.end();
+    await reached?.end();
     throw error;
   }
 }

@@ -196,13 +196,13 @@ test("slip audit verify names the line that was changed, and the file that is no
   const path = join(state, "audit.jsonl");
   const sound = await slip(state, "audit", "verify");
   expect([sound.exitCode, sound.stdout]).toEqual([0, expect.stringMatching(/^sound\t\d+ records\t[0-9a-f]{64}\n$/)]);
-  writeFileSync(path, readFileSync(path, "utf8").replace('"person":"ada"', '"person":"bob"'));
+  const text = readFileSync(path, "utf8");
+  writeFileSync(path, text.replace('"person":"ada"', '"person":"bob"'));
+  const before = text.split("\n").findIndex((line) => line.includes('"person":"ada"'));
   const changed = await slip(state, "audit", "verify");
   expect([changed.exitCode, changed.stderr]).toEqual([
     1,
-    expect.stringMatching(
-      /^slip: Cannot vouch for the audit log: .*audit.jsonl:2: its hash does not fit its content; the 1 records before it are sound\n$/,
-    ),
+    `slip: Cannot vouch for the audit log: ${path}:${before + 1}: its hash does not fit its content; the ${before} records before it are sound\n`,
   ]);
   const absent = await slip(newPath(), "audit", "verify");
   expect([absent.exitCode, absent.stderr]).toEqual([

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { readHostKeys } from "../../src/store/host-keys.ts";
 import { checkSettings } from "../../src/wire/settings.ts";
@@ -11,7 +11,8 @@ import { mustRun, start } from "../harness/program.ts";
 const PROJECT = join(import.meta.dirname, "../..");
 
 const home = mkdtempSync(join(tmpdir(), "slipway-first-"));
-const state = join(home, "not/there/yet");
+// By its last name its processes are told from those of others.
+const state = join(home, "not/there", basename(home));
 let environments: string[] = [];
 
 /** No range of user numbers: with settings of its own making the service uses those of any other on this machine. */

@@ -163,7 +163,7 @@ describe("npm start", () => {
       if (why !== undefined) ctx.skip(why);
       const first = await startOnce(account);
       expect(first).toMatchObject({ exitCode: 0, stderr: "" });
-      expect(first.stdout.match(/^ {2}ok /gm)).toHaveLength(5);
+      expect(first.stdout.match(/^ {2}ok /gm)).toHaveLength(6);
       expect(first.stdout).toContain("note: no network beyond its own loopback: an ordinary user cannot make it");
       expect(first.stdout).toMatch(lack);
     },
