@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { toldOf } from "../base/fault.ts";
 import { checkSettings, type Settings } from "../wire/settings.ts";
-import { readSecrets } from "./secrets.ts";
+import { readSecrets, secretFilesOf } from "./secrets.ts";
 
 let folder: string;
 let pem: string;
@@ -45,6 +45,17 @@ test("readSecrets() reads files and variables without the newline at their ends"
   ]);
   expect(secrets.databaseUrl).toBe(env.DATABASE_URL);
   expect(secrets.warnings).toEqual([]);
+});
+
+// Those below /etc could be read in environments, which run as the service's own user where that is an ordinary one.
+test("secretFilesOf() lists the files of all secrets, as they are on this machine", () => {
+  expect(secretFilesOf(settingsOf(ALL), "/etc/slipway")).toEqual(["/etc/slipway/app.pem", "/etc/slipway/token"]);
+  const more = settingsOf(
+    ALL.replace("secretEnv: HOOK", "secretFile: hook").replace("urlEnv: DATABASE_URL", "urlFile: /run/url"),
+  );
+  expect(secretFilesOf(more, "/etc/slipway")).toEqual([
+    ...["/etc/slipway/app.pem", "/etc/slipway/hook", "/etc/slipway/token", "/run/url"],
+  ]);
 });
 
 test("readSecrets() complains of all that is missing or cannot be used at once, and repeats none of it", () => {

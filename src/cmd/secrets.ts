@@ -52,6 +52,17 @@ export function readSecrets(settings: Pick<Settings, "forges" | "database">, opt
   return { forges, warnings, ...(databaseUrl === undefined ? {} : { databaseUrl }) };
 }
 
+/** Lists the files that have secrets in them, which nobody in an environment of this machine may see. */
+export function secretFilesOf({ forges, database }: Pick<Settings, "forges" | "database">, folder: string): string[] {
+  const sources = forges.flatMap(({ credential, webhookSecret }) => [
+    credential.type === "token" ? credential.token : credential.privateKey,
+    webhookSecret,
+  ]);
+  return [...sources, database?.url].flatMap((source) =>
+    source !== undefined && "file" in source ? resolve(folder, source.file) : [],
+  );
+}
+
 interface Wanted {
   /** Where the settings name it, without `File` or `Env` at the end. */
   readonly at: string;

@@ -28,9 +28,12 @@ export async function serve(file: string, state: StateFolder, call: Invocation):
       log.error("keys.not-reloaded", error);
     });
   });
-  const signal = await stopped;
-  log.info("service.stopping", { signal, drainMs });
-  await service.close(drainMs);
+  try {
+    const signal = await Promise.race([stopped, service.lost]);
+    log.info("service.stopping", { signal, drainMs });
+  } finally {
+    await service.close(drainMs);
+  }
 }
 
 function readDrain(value: string | boolean | undefined): number {

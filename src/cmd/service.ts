@@ -32,7 +32,7 @@ import type { ListenAddress } from "../wire/addresses.ts";
 import type { Settings } from "../wire/settings.ts";
 import { gitEnvOf } from "./process.ts";
 import { watchSigningKeys } from "./signing-keys.ts";
-import { readSecrets, type Secrets } from "./secrets.ts";
+import { readSecrets, secretFilesOf, type Secrets } from "./secrets.ts";
 import type { ReadSettings } from "./settings-file.ts";
 import { openAccessServices } from "./access-services.ts";
 import { type OpenClusters, openClusters } from "./clusters.ts";
@@ -55,6 +55,8 @@ export interface Service {
   readonly webhooksPort: number | undefined;
   /** What this machine cannot do, one sentence each. */
   readonly lacks: readonly string[];
+  /** Rejects when another process has taken over what is ours alone: this one has to end. */
+  readonly lost: Promise<never>;
   /** The host keys that prove who we are, as lines of `known_hosts` without the host. */
   readonly hostKeyLines: readonly string[];
   /**
@@ -78,7 +80,8 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   const folder = dirname(options.settings.path);
   const secrets = readSecrets(settings, { folder, env: options.env });
   for (const warning of secrets.warnings) log.warn("secret.exposed", { warning });
-  const store = parts.use(await openStore(targetOf(state, secrets), { clock, log, ...ownerOf(state, secrets) }));
+  const { store, lost } = await openOwnStore(options, secrets);
+  parts.use(store);
   const audit = parts.use(await openAudit(state.auditLog, clock, log));
   await ensureHostKey(state.hostKeys, "ed25519");
   const hostKeys = watchSigningKeys(state.hostKeys, { audit, log });
@@ -114,7 +117,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
     ssh: gateway.listener.addresses,
     httpPort: gateway.httpPort,
     webhooksPort: services.webhooks?.port,
-    lacks,
+    ...{ lacks, lost },
     hostKeyLines: hostKeys().map((key) => lineOf(key, "slipway")),
     reloadKeys: async () => {
       await directory.reload();
@@ -287,8 +290,10 @@ async function openGateway(
 }
 
 function sandboxOptions(options: ServiceOptions, gatewayKey: SigningKey): Parameters<typeof openSandbox>[0] {
-  const { sandbox }: Settings = options.settings.settings;
+  const { settings, path } = options.settings;
+  const { sandbox }: Settings = settings;
   return {
+    hiddenPaths: [path, ...secretFilesOf(settings, dirname(path))],
     stateDir: options.state.path,
     root: sandbox.root,
     network: sandbox.network,
@@ -345,6 +350,16 @@ function clusterGauges(figures: OpenClusters["figures"] | undefined): Record<str
       read: () => [...figures.paths()].map(([cluster, path]) => ({ labels: { cluster, path }, value: 1 })),
     },
   };
+}
+
+async function openOwnStore(
+  { clock, log, state }: ServiceOptions,
+  secrets: Secrets,
+): Promise<Pick<Service, "lost"> & { readonly store: Store }> {
+  const { promise: lost, reject: onLost } = Promise.withResolvers<never>();
+  lost.catch(() => undefined); // it may be lost while nobody waits
+  const store = await openStore(targetOf(state, secrets), { clock, log, onLost, ...ownerOf(state, secrets) });
+  return { store, lost };
 }
 
 function targetOf({ database }: StateFolder, { databaseUrl }: Secrets): StoreTarget {

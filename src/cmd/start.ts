@@ -41,7 +41,7 @@ async function main(): Promise<number> {
     if (shown === "failed") print(`\nNot all of that worked, and ${logFile} may say more. The service goes on.`);
     if (shown !== "skipped") print(`\nYour turn:\n\n    ssh -p ${port}${identity} hello-main@localhost\n`);
     print(`People, keys and repositories: ${demo.settingsFile}. Ctrl-C stops.`);
-    await stopped;
+    await Promise.race([stopped, service.lost]);
     return 0;
   } finally {
     await service.close(isOnce ? 0 : DRAIN_MS);

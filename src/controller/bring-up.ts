@@ -189,10 +189,10 @@ async function mustHaveBranch(
   });
 }
 
-/** What it was when it started last holds on where nobody can read it any more, as of a branch that is gone. */
+/** What it was when it started last, if anything, holds on where nobody can read it any more, as of a branch that is gone. */
 async function findInCheckout(
   { runtime, log }: Context,
-  { id, definition }: EnvironmentRecord,
+  { id, definition, conditions }: EnvironmentRecord,
 ): Promise<FoundDefinition> {
   try {
     return await findDefinition({
@@ -200,9 +200,10 @@ async function findInCheckout(
       listFolder: (path) => runtime.listSource(id, path),
     });
   } catch (error) {
-    if (definition === undefined || !(error instanceof Fault) || error.code !== "repository.unreached") throw error;
+    const isKnown = conditionOf(conditions, "CheckedOut") !== undefined;
+    if (!isKnown || !(error instanceof Fault) || error.code !== "repository.unreached") throw error;
     log.warn("environment.definition-kept", { environment: id, err: error });
-    return { notes: [], found: definition };
+    return { notes: [], ...(definition === undefined ? {} : { found: definition }) };
   }
 }
 

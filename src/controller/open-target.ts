@@ -106,6 +106,9 @@ async function addPlaced(context: Context, request: OpenRequest, signal: AbortSi
   const { store, limits, audit, log } = context;
   const { person, target } = request;
   const { repository, repositoryName, branch, login, fromBranch } = target;
+  // Before any member of a pool is claimed for them.
+  const present = await store.list({ person, desired: "present" });
+  if (present.length >= limits.perPerson) throw tooMany(person, longestUnusedFirst(present));
   for (let tryCount = 1; ; tryCount += 1) {
     const placed = await choosePlace(context, request, signal);
     const { cluster, capacity } = placed;
@@ -130,6 +133,10 @@ async function addPlaced(context: Context, request: OpenRequest, signal: AbortSi
     }
     if (tryCount === PLACINGS) throw crowdedOut(cluster);
   }
+}
+
+function longestUnusedFirst(records: readonly EnvironmentRecord[]): EnvironmentRecord[] {
+  return records.toSorted((one, other) => one.lastActiveAt - other.lastActiveAt);
 }
 
 function crowdedOut(cluster: string): Fault {

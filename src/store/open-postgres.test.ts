@@ -60,7 +60,7 @@ describePostgres((given) => {
 
   // Two services on one copied state folder took away what the other was making, and undid its removals.
   test("openStore() is refused while another process is the same installation, however often that connects anew", async () => {
-    const alone = { installation: "x1", isAlone: true };
+    const alone = { installation: "x1", isAlone: true, lockMs: 1_000 };
     const one = await given.open(alone);
     const message = expect.stringContaining("another process on this state folder, or on a copy of it") as string;
     await expect(given.open(alone)).rejects.toMatchObject({ code: "state.locked", message });
@@ -71,7 +71,23 @@ describePostgres((given) => {
     await given.open({ installation: "x2", isAlone: true });
     await one.close();
     await given.open(alone);
-  });
+  }, 60_000);
+
+  test("openStore() says so when another process took its place while it was not connected", async () => {
+    const lost: string[] = [];
+    const alone = { installation: "x3", isAlone: true, lockMs: 3_000 };
+    await given.open({ ...alone, onLost: (fault) => lost.push(fault.code) });
+    const pids = await until("it to listen", async () => (await listeningPids()).length > 0 && listeningPids());
+    const taking = given.open({ ...alone, lockMs: 10_000 });
+    await until("the other to wait", async () => {
+      const sql = "select 1 from pg_stat_activity where query like 'select pg_try_advisory_lock%'";
+      return (await given.postgres.query(sql)).length > 0;
+    });
+    for (const pid of pids) await given.postgres.query(`select pg_terminate_backend(${pid})`);
+    await taking;
+    await until("the first to hear of it", () => lost.length > 0, 30_000);
+    expect(lost).toEqual(["state.locked"]);
+  }, 60_000);
 
   test("tellHint() reaches the other process, of one account or of all", async () => {
     const [one, other] = [await given.open(), await given.open()];

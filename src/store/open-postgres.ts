@@ -38,7 +38,7 @@ export async function openPostgres(url: string, options: StoreOptions): Promise<
     for (const listener of listeners) listener(change);
   };
   const endListening = await openListener({
-    ...options,
+    ...options, // `lockMs` and `onLost` among them
     ...{ name, config, channel: CHANNEL },
     ...(options.isAlone === true ? { lock: `installation ${options.installation}` } : {}),
     onTold: (text) => {

@@ -27,11 +27,11 @@ const AGAIN_AFTER_MS_MAX = 1_000;
 /** How long an orderly end may take. */
 const END_MS = 500;
 
-/** A process that was killed has let go of its lock as soon as the server sees its connection closed. */
-const LOCK_MS = 5_000;
+/** One that holds the lock and is gone lets go when the server sees it: at once, or if its machine is gone after 11 s. */
+const LOCK_MS = 15_000;
 const LOCK_AGAIN_MS = 100;
 
-/** One whose machine is gone is noticed so: tcp(7), in seconds and times. Of no effect on Unix sockets. */
+/** In seconds and times: tcp(7). Of no effect on Unix sockets. */
 const KEEPALIVE = "set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3";
 
 export interface ListenOptions {
@@ -42,11 +42,15 @@ export interface ListenOptions {
   readonly channel: string;
   /** What no other process may hold while this connection lasts, if anything. */
   readonly lock?: string;
+  /** How long to wait for whoever holds it. @default 15 s */
+  readonly lockMs?: number;
   readonly clock: Clock;
   readonly log: Log;
   readonly onTold: (text: string) => void;
   /** Called when it hears again after a time in which it did not. */
   readonly onGap: () => void;
+  /** Called when the lock, which went with a broken connection, is another's now. */
+  readonly onLost?: (fault: Fault) => void;
 }
 
 /**
@@ -65,13 +69,12 @@ export async function openListener(options: ListenOptions): Promise<() => Promis
     isAgain = true;
     resolve(undefined);
   };
-  const lockMs = (): number => (isAgain ? Infinity : LOCK_MS);
   const onFailure = (error: unknown, failureCount: number): void => {
     if (isAgain) options.log.warn("store.unheard", { database: name, why: String(error), failureCount });
     reject(translateLoss(error, name)); // of the first attempt; afterwards nobody waits for it
   };
   const waits = { clock, onFailure, firstWaitMs: AGAIN_AFTER_MS, longestWaitMs: AGAIN_AFTER_MS_MAX };
-  const kept = keep((signal) => listenOnce(options, { onHeard, lockMs: lockMs() }, signal), waits, stop.signal);
+  const kept = keep((signal) => listenOnce(options, { onHeard, isAgain }, signal), waits, stop.signal);
   const close = async (): Promise<void> => {
     stop.abort();
     await kept;
@@ -88,7 +91,7 @@ export async function openListener(options: ListenOptions): Promise<() => Promis
 /** Listens over one connection until it breaks. Rejects when it could not even begin. */
 async function listenOnce(
   options: ListenOptions,
-  { onHeard, lockMs }: { readonly onHeard: () => void; readonly lockMs: number },
+  { onHeard, isAgain }: { readonly onHeard: () => void; readonly isAgain: boolean },
   signal: AbortSignal,
 ): Promise<number> {
   const { clock, log, name, config } = options;
@@ -100,9 +103,9 @@ async function listenOnce(
   let isHeard = false;
   try {
     await Promise.race([ended, begin(client, options)]);
-    const locked = takeLock(client, options, { mostMs: lockMs, signal: over.signal });
-    // The lock may be with our own connection from before, which the server has yet to give up: we hear meanwhile.
-    if (lockMs === Infinity) locked.catch(() => undefined);
+    const locked = takeLock(client, options, over.signal);
+    // Our own connection from before may have it, which the server has yet to give up: we hear meanwhile.
+    if (isAgain) locked.catch((error: unknown) => tellLost(error, options));
     else await Promise.race([ended, locked]);
     isHeard = true;
     onHeard();
@@ -123,17 +126,22 @@ async function begin(client: Client, { channel }: ListenOptions): Promise<void> 
   await client.query(`listen ${channel}`);
 }
 
+function tellLost(error: unknown, { onLost }: ListenOptions): void {
+  if (error instanceof Fault) onLost?.(error); // anything else is the end of the connection, told by itself
+}
+
+/** @throws {Fault} `state.locked` when another process keeps it */
 async function takeLock(
   client: Client,
-  { lock, clock, name }: ListenOptions,
-  { mostMs, signal }: { readonly mostMs: number; readonly signal: AbortSignal },
+  { lock, lockMs = LOCK_MS, clock, name }: ListenOptions,
+  signal: AbortSignal,
 ): Promise<void> {
   if (lock === undefined) return;
   await client.query(KEEPALIVE);
   const begunAt = clock.elapsed();
   const words = "select pg_try_advisory_lock(hashtextextended($1, 0)) as taken";
   while (!(await client.query<{ taken: boolean }>(words, [`slipway ${lock}`])).rows.some(({ taken }) => taken)) {
-    if (clock.elapsed() - begunAt >= mostMs) {
+    if (clock.elapsed() - begunAt >= lockMs) {
       const holder = "another process on this state folder, or on a copy of it, has it";
       throw new Fault("state.locked", `Cannot lock ${lock} in ${name}: ${holder}`);
     }

@@ -31,6 +31,10 @@ export interface StoreOptions {
   readonly installation?: string;
   /** Whether another process with this installation keeps us from opening it, as a file always does. @default false */
   readonly isAlone?: boolean;
+  /** How long to wait for such a process to end. @default 15 s */
+  readonly lockMs?: number;
+  /** Called when another process has become this installation, while the database was away: we have to end. */
+  readonly onLost?: (fault: Fault) => void;
 }
 
 export interface Store extends AsyncDisposable {

@@ -2,7 +2,7 @@
  * An edit by SFTP that is taken back: a line added to a page of the sample, as it is then.
  *
  * The page is the person's, with whatever they have written into it and not committed. So the line goes to its end, and is
- * taken out of what the page is by then: nothing else of it is ever replaced, also by a tour that is killed midway.
+ * taken out of what the page is by then: nothing else of it is ever replaced. A tour that is killed midway leaves the line, and the next one takes it out.
  *
  * Called by `tour.ts`.
  *

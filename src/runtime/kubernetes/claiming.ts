@@ -10,7 +10,9 @@ import type { Exec } from "./api/cluster-api.ts";
 import { type Cluster, findReadyPod, mustFind, mustRunIn } from "./cluster.ts";
 import { switchBranch } from "./inside/checkout.ts";
 import { runInside } from "./inside/run-inside.ts";
+import type { Kept } from "./kept.ts";
 import { makeFilesText, START_SERVICE } from "./set-up.ts";
+import { findRevision } from "./sources.ts";
 import { closeStandby } from "./standby.ts";
 import { markNamespace } from "./starting.ts";
 
@@ -38,13 +40,19 @@ export async function claimMember(
     before: makeFilesText({ spec, start }),
     after: start.run === undefined ? "" : START_SERVICE,
   };
-  const marked = markNamespace(cluster, { ...found.kept, spec }, signal);
+  const marked = keptAsClaimed(found.kept, spec).then((kept) => markNamespace(cluster, kept, signal));
   const feeding = (): Promise<Exec> => cluster.standby.feeds.take(spec.id, pod, signal);
   const switched = switchBranch(feeding, { source: spec.source, around }, signal);
   const results = await Promise.allSettled([marked, switched]);
   closeStandby(cluster.standby, spec.id);
   for (const result of results) if (result.status === "rejected") throw result.reason;
   report("claiming a prepared environment", cluster.clock.elapsed() - begun);
+}
+
+/** What was read for the pool is not what the environment is to wake by. */
+async function keptAsClaimed(kept: Kept, spec: EnvironmentSpec): Promise<Kept> {
+  const found = await findRevision(spec.source, undefined).catch(() => undefined); // told when it wakes
+  return { ...kept, spec, ...(found && { revision: { commit: found.commit, branch: found.branch } }) };
 }
 
 /** Says whether a member answers. @throws {Fault} `environment.unstarted` when it does not */

@@ -92,7 +92,7 @@ export async function startEnvironment(cluster: Cluster, options: StartOptions, 
   const now: Kept = {
     spec,
     entrance,
-    ...(revision && { revision }),
+    ...((revision ?? kept.revision) && { revision: revision ?? kept.revision }),
     ...(kept.isCheckedOut === true ? { isCheckedOut: true } : {}),
   };
   const { applied, stays } = await applyPlan(cluster, { plan, now, before: kept.applied ?? [], options }, signal);

@@ -4,6 +4,7 @@
  * @module
  */
 import { z } from "zod";
+import { Fault } from "../../base/fault.ts";
 import type { Plan } from "../../policy/kubernetes/facts.ts";
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import { type Cluster, namespaceName } from "./cluster.ts";
@@ -74,7 +75,11 @@ async function readEvents(
   const fieldSelector = `involvedObject.kind=StatefulSet,involvedObject.name=${name},type=Warning`;
   const [{ saidAt }, events] = await Promise.all([
     api.version(signal),
-    api.list(kinds.event, { namespace, fieldSelector }, signal),
+    api.list(kinds.event, { namespace, fieldSelector }, signal).catch((error: unknown) => {
+      // A role of before this was asked for: then nothing says why, which is no reason not to wait.
+      if (error instanceof Fault && error.code === "cluster.forbidden") return [];
+      throw error;
+    }),
   ]);
   const since = (saidAt ?? 0) - waitedMs - SLACK_MS;
   const told = events

@@ -62,7 +62,7 @@ export async function openByAddress(door: Exec, options: ByAddressOptions, signa
     await inTime(`the address ${address}`, once(socket, "connect"), { clock, ms: CONNECT_MS, signal });
   } catch (error) {
     socket.destroy();
-    signal.throwIfAborted();
+    if (signal.aborted) return giveUp(door, error, signal);
     // Without the token nothing was taken, so the door still waits.
     door.stream.write("here\n");
     return { type: "here", error };
