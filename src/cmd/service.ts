@@ -324,6 +324,10 @@ function forgeGauges(forges: Forges | undefined): Record<string, Gauge> {
       ({ reachedAt }) => (reachedAt === undefined ? undefined : reachedAt / 1_000),
     ),
     slipway_forge_requests_left: gauge("Requests left until the limit is full again", (of) => of.budgetRemaining),
+    slipway_forge_watched_late_seconds: gauge(
+      "How far the oldest answer that a live session rests on is past the poll interval, or past 2 s after a webhook",
+      ({ watchedLateMs }) => watchedLateMs / 1_000,
+    ),
     slipway_forge_accounts: gauge("Accounts known", ({ accountCount }) => accountCount),
     slipway_forge_repositories: gauge("Repositories connected", ({ repositoryCount }) => repositoryCount),
   };

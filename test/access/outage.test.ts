@@ -108,6 +108,11 @@ test("after the grace time live sessions end, and nobody gets in, with the reaso
 
   await github.server.trouble({ type: "refuse" });
   const begunAt = performance.now();
+  const readMetrics = async (): Promise<string> =>
+    await (await fetch(`http://127.0.0.1:${service.httpPort}/metrics`)).text();
+  const isLate = async (): Promise<boolean> =>
+    /^slipway_forge_watched_late_seconds\{forge="github"\} [1-9]/m.test(await readMetrics());
+  await until("the answer that the session rests on to be late", isLate, graceMs);
   await live.untilError(/github could not be asked.*\(session s-/, graceMs + 5_000);
   const heldMs = performance.now() - begunAt;
   expect(heldMs).toBeGreaterThan(graceMs - 6_000);
@@ -116,9 +121,10 @@ test("after the grace time live sessions end, and nobody gets in, with the reaso
   const refused = await ivy.ssh(["shop-main@slipway", "true"]);
   expect(refused).toMatchObject({ exitCode: 255 });
   expect(refused.stderr).toMatch(/github could not be asked/);
-  const metrics = await (await fetch(`http://127.0.0.1:${service.httpPort}/metrics`)).text();
+  const metrics = await readMetrics();
   expect(metrics).toMatch(/^slipway_forge_reached\{forge="github"\} 0$/m);
   expect(metrics).toMatch(/^slipway_sessions_revoked_total 1$/m);
+  expect(metrics).toMatch(/^slipway_forge_watched_late_seconds\{forge="github"\} 0$/m);
 });
 
 test("what the forge said survives a kill -9 and a start while the forge is away", { timeout: 120_000 }, async () => {

@@ -85,4 +85,6 @@ export interface ForgeHealth {
   readonly accountCount: number;
   readonly repositoryCount: number;
   readonly budgetRemaining: number | undefined;
+  /** By how much the oldest answer that a live session rests on is later than the poll interval, or 2 s after a hint. */
+  readonly watchedLateMs: number;
 }

@@ -78,7 +78,11 @@ export async function openAccess(options: AccessOptions): Promise<Access> {
     hint: (forge, given) => hints.take(forge, given),
     listAllowed: (repository, signal) => listAllowed(repository, { known, asking, clock }, signal),
     onChanged: (listener) => known.onChange(() => listener()),
-    health: () => forges.map((forge) => healthOf(forge, known, asking)),
+    health: () =>
+      forges.map((forge) => ({
+        ...healthOf(forge, known, asking),
+        watchedLateMs: watches.lateMs(forge.settings.name),
+      })),
     close: async () => {
       stop.abort();
       stopSettling();
@@ -107,7 +111,7 @@ function* connected({ repositories }: Known): Generator<RepositoryFacts> {
   for (const { facts } of repositories.all()) if (facts.state !== "gone") yield facts;
 }
 
-function healthOf({ settings, client }: AskedForge, known: Known, asking: Asking): ForgeHealth {
+function healthOf({ settings, client }: AskedForge, known: Known, asking: Asking): Omit<ForgeHealth, "watchedLateMs"> {
   const isOfForge = ({ facts }: { readonly facts: { readonly forge: string } }): boolean =>
     facts.forge === settings.name;
   return {

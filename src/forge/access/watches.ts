@@ -64,8 +64,14 @@ const TICK_RATIO = 1 / 20;
 const TICK_MAX_MS = 1_000;
 const TICK_MIN_MS = 20;
 
+/** The same while more is due than may be under way: about what an answer takes. A guess. */
+const TICK_BUSY_MS = 100;
+
 /** Polls of one forge under way at once; the client's own rationing is the finer one. */
 const UNDER_WAY_MAX = 8;
+
+/** What a webhook put in doubt is to be answered anew in this time. Issue 3. */
+const HINTED_MS = 2_000;
 
 /** Entries of a list of collaborators in one request, at the forges that we know. */
 const PAGE_COUNT = 100;
@@ -102,6 +108,25 @@ export class Watches {
   /** Who is watched. */
   subjects(): readonly Subject[] {
     return [...this.#all].map(({ subject }) => subject);
+  }
+
+  /**
+   * By how much the oldest answer of a forge that a session rests on is past the bound for it: the poll interval, or 2 s
+   * after a hint. 0 while every one is within it.
+   */
+  lateMs(forge: string): number {
+    const now = this.#options.clock.now();
+    let lateMs = 0;
+    for (const poll of this.#polls.values()) {
+      if (poll.forge !== forge) continue;
+      const verifiedAt = this.#verifiedAt(poll);
+      // On what was never answered no session rests yet.
+      if (verifiedAt === undefined || verifiedAt === 0) continue;
+      const doubtedSince = this.#doubtedSince(poll);
+      const hintedMs = verifiedAt < doubtedSince ? now - doubtedSince - HINTED_MS : 0;
+      lateMs = Math.max(lateMs, now - verifiedAt - poll.freshMs, hintedMs);
+    }
+    return lateMs;
   }
 
   /** What to ask to learn the roles of those who are watched: the list where it costs less than each by itself. */
@@ -143,13 +168,15 @@ export class Watches {
         due.push({ poll, verifiedAt: this.#verifiedAt(poll) ?? 0 });
       }
     }
+    let isMoreDue = false;
     for (const { poll } of due.sort((one, other) => one.verifiedAt - other.verifiedAt)) {
       const count = counts.get(poll.forge) ?? 0;
+      isMoreDue ||= count >= UNDER_WAY_MAX;
       if (count >= UNDER_WAY_MAX) continue;
       counts.set(poll.forge, count + 1);
       void this.#poll(poll, now);
     }
-    return Math.max(TICK_MIN_MS, shortestMs * TICK_RATIO);
+    return Math.max(TICK_MIN_MS, Math.min(shortestMs * TICK_RATIO, isMoreDue ? TICK_BUSY_MS : Infinity));
   }
 
   #isDue(poll: Poll, now: number): boolean {
