@@ -53,8 +53,16 @@ export async function openEveryKind(client: Client, login: string): Promise<Ever
   return { kinds, ports: [forwardPort, socksPort], portInside };
 }
 
-/** Waits until each has ended, and fails unless it was with 255, the sentence, and in time. */
-export async function mustBeCut({ kinds }: EveryKind, sentence: RegExp, withinMs: number): Promise<void> {
+/**
+ * Waits until each has ended, and fails unless it was with 255, the sentence, and in time.
+ *
+ * @returns after how many milliseconds each kind was told
+ */
+export async function mustBeCut(
+  { kinds }: EveryKind,
+  sentence: RegExp,
+  withinMs: number,
+): Promise<Readonly<Record<string, number>>> {
   const begunAt = performance.now();
   const ends = Object.entries(kinds).map(async ([kind, running]) => {
     await running.untilError(sentence);
@@ -64,10 +72,12 @@ export async function mustBeCut({ kinds }: EveryKind, sentence: RegExp, withinMs
     const { exitCode } = await running.ended;
     return { kind, exitCode: kind === "sftp" ? 255 : exitCode, ms };
   });
-  for (const { kind, exitCode, ms } of await Promise.all(ends)) {
+  const cut = await Promise.all(ends);
+  for (const { kind, exitCode, ms } of cut) {
     expect.soft({ kind, exitCode }).toEqual({ kind, exitCode: 255 });
     expect.soft(ms, kind).toBeLessThan(withinMs);
   }
+  return Object.fromEntries(cut.map(({ kind, ms }) => [kind, ms]));
 }
 
 /** Says whether something takes connections at a port of this machine. */
