@@ -1,6 +1,13 @@
 import { execFileSync } from "node:child_process";
+import { appendFileSync, mkdtempSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { makeClient, readPublicKey, type Client } from "../harness/client.ts";
+import { makeRepository } from "../harness/repositories.ts";
+import { openTestService, type TestService } from "../harness/service.ts";
+import { openSshd, type Sshd } from "../harness/sshd.ts";
 import { until } from "../harness/wait.ts";
 import { openForgeService, skipWithoutService } from "./open-forge-service.ts";
 
@@ -103,5 +110,94 @@ test(
     }
     expect(await ivy.lobby("rm", "shop-main", "--force")).toMatchObject({ exitCode: 0 });
     expect(service.log()).not.toContain(token);
+  },
+);
+
+interface SshOrigin extends AsyncDisposable {
+  readonly service: TestService;
+  readonly sshd: Sshd;
+  /** Of the bare repository. */
+  readonly path: string;
+}
+
+/** A service whose repository is behind a stock sshd, which it reads with a key of its own, and ada with hers. */
+async function openSshOrigin(): Promise<SshOrigin> {
+  await using parts = new AsyncDisposableStack();
+  const folder = mkdtempSync(join(tmpdir(), "slipway-origin-"));
+  parts.defer(() => rm(folder, { recursive: true, force: true }));
+  const path = join(folder, "shop.git");
+  await makeRepository(path);
+  const knownHosts = join(folder, "known_hosts");
+  const deployer = await makeClient({
+    ...{ name: "deploy", folder: join(folder, "deploy"), port: 1, knownHosts, keyTypes: ["ed25519"] },
+  });
+  const sshd = parts.use(await openSshd(join(folder, "sshd"), [deployer]));
+  const url = `ssh://${userInfo().username}@127.0.0.1:${sshd.port}${path}`;
+  const service = parts.use(
+    await openTestService({
+      people: { ada: {} },
+      repositories: {},
+      env: { GIT_SSH_COMMAND: `ssh -F ${deployer.configFile}` },
+      settings: { repositories: { shop: { url } } },
+    }),
+  );
+  appendFileSync(join(folder, "sshd/authorized_keys"), `${readPublicKey(service.as("ada").identityFile)}\n`);
+  const owned = parts.move();
+  return { service, sshd, path, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Starts an agent with somebody's key. */
+async function startAgent(client: Client): Promise<AsyncDisposable & { readonly socket: string }> {
+  const socket = join(client.folder, "agent");
+  const agent = client.start(["ssh-agent", "-D", "-a", socket]);
+  const env = { SSH_AUTH_SOCK: socket };
+  await until("the agent", async () => (await client.run(["ssh-add", "-l"], { env })).exitCode !== 2);
+  expect(await client.run(["ssh-add", "-q", client.identityFile], { env })).toMatchObject({ exitCode: 0 });
+  return {
+    socket,
+    [Symbol.asyncDispose]: async () => {
+      agent.kill();
+      await agent.ended;
+    },
+  };
+}
+
+test(
+  "git push from inside to an origin by ssh goes by the agent that ssh -A forwards, and not without it",
+  { timeout: 120_000 },
+  async () => {
+    await using world = await openSshOrigin();
+    const { service, sshd, path } = world;
+    const ada = service.as("ada");
+    await using agent = await startAgent(ada);
+    const env = { SSH_AUTH_SOCK: agent.socket };
+    // An environment of these tests has no way out but through the person's own client.
+    const wayOut = ["-R", `${sshd.port}:127.0.0.1:${sshd.port}`];
+    const commit = `mkdir -p -m 700 ~/.ssh && echo '${sshd.knownHost}' > ~/.ssh/known_hosts &&
+      echo more >> README.md && git commit --quiet --all --message more && git rev-parse HEAD`;
+    const committed = await ada.ssh(["shop-main@slipway", commit], { env });
+    expect(committed).toMatchObject({ exitCode: 0 });
+
+    const push = "git push --quiet origin HEAD:refs/heads/topic && echo pushed";
+    const topic = (): string =>
+      execFileSync("git", ["-C", path, "for-each-ref", "--format=%(objectname)", "refs/heads/topic"], {
+        encoding: "utf8",
+      });
+    const refused = await ada.ssh([...wayOut, "shop-main@slipway", push], { env });
+    expect(refused).toMatchObject({ exitCode: 128, stdout: "" });
+    expect(refused.stderr).toContain("Permission denied (publickey");
+    expect(topic()).toBe("");
+
+    const pushed = await ada.ssh(["-A", ...wayOut, "shop-main@slipway", push], { env });
+    expect(pushed).toMatchObject({ exitCode: 0, stdout: "pushed\n" });
+    expect(topic()).toBe(committed.stdout);
+    const { stdout } = await ada.run(["ssh-keygen", "-lf", ada.identityFile]);
+    const accepted = sshd
+      .said()
+      .split("\n")
+      .filter((line) => line.startsWith("Accepted publickey"));
+    // Before, the service read it by a key that is not hers.
+    expect(accepted.filter((line) => line.includes(stdout.split(" ")[1] ?? "?"))).toHaveLength(1);
+    expect(accepted.length).toBeGreaterThan(1);
   },
 );
