@@ -20,9 +20,12 @@ export class Accounts {
    * same there is nothing to prove again.
    */
   readonly #proven = new Map<string, string>();
+  /** An Enterprise Server goes on listing the keys and the role of somebody who is suspended: each look is at the account too. */
+  readonly #showsSuspended: boolean;
 
   constructor(settings: ForgeSettings, credential: Credential) {
     this.#credential = credential;
+    this.#showsSuspended = new URL(settings.apiUrl).pathname.startsWith("/api/v3");
     this.#emailDomain = `users.noreply.${new URL(settings.url).hostname}`;
   }
 
@@ -59,7 +62,7 @@ export class Accounts {
   ): Promise<Answer<readonly string[] | undefined>> {
     const keys = await this.#readKeys(account, ask);
     const mark = keys.value === undefined ? undefined : markOf(account.login, keys.value);
-    if (mark !== undefined && this.#proven.get(account.id) === mark) return keys;
+    if (mark !== undefined && !this.#showsSuspended && this.#proven.get(account.id) === mark) return keys;
     const now = await this.read(account.id, ask);
     const { askedAt } = keys;
     const source = `${keys.source}, ${now.source}`;

@@ -1,6 +1,4 @@
 import { generateKeyPairSync } from "node:crypto";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
 
 import { HandClock } from "../../../test/fakes/hand-clock.ts";
@@ -319,25 +317,47 @@ test.each(WAYS)("readAccount() reads an account, with what GitHub makes up for w
   expect((await client.readAccount("999999", ask())).value).toBeUndefined();
 });
 
-test("readAccount() and listKeys() see suspended people of an Enterprise Server, which still shows them", async () => {
-  // The description of Enterprise Server leaves out what its accounts have had since 2.x, so this answers by itself.
-  const server = createServer((request, response) => {
-    const account = { id: 7, login: "ada", name: null, email: null, suspended_at: "2026-11-20T08:00:00Z" };
-    response.setHeader("content-type", "application/json");
-    response.end(JSON.stringify(request.url === "/api/v3/user/7" ? account : [{ id: 1, key: KEY }]));
+// Law: "person suspended: … live sessions cut … within the poll interval". An Enterprise Server goes on listing the keys and the
+// role of somebody who is suspended, and keys that had been seen before were taken without a look at their account.
+test.each(WAYS)("an Enterprise Server's suspended people are seen with their keys, as %s", async (as) => {
+  await using world = await open({ as, spec: { edition: "enterprise" } });
+  const { github, client } = world;
+  expect(github.apiUrl).toMatch(/\/api\/v3$/);
+  const ada = nameOf(github, "ada");
+  const look = async () => ({
+    isSuspended: (await client.readAccount(ada.id, ask())).value?.isSuspended,
+    keys: (await client.listKeys(ada, ask("live"))).value,
   });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  await using world = await open({ as: "token" });
-  const client = makeGithub({
-    ...world.github.configured("ghp_any", { url, apiUrl: `${url}/api/v3` }),
-    ...{ clock: makeClock(), log: makeLog("silent"), cache: memoryCache() },
-  });
-  expect((await client.readAccount("7", ask())).value).toMatchObject({ login: "ada", isSuspended: true });
-  expect((await client.listKeys({ id: "7", login: "ada" }, ask())).value).toBeUndefined();
-  server.closeAllConnections();
-  server.close();
+  expect(await look()).toEqual({ isSuspended: false, keys: [KEY] });
+  github.world.suspend("ada");
+  expect(await roleOf(world, "ada")).toBe("write");
+  expect(await look()).toEqual({ isSuspended: true, keys: undefined });
+  github.world.suspend("ada", false);
+  expect(await look()).toEqual({ isSuspended: false, keys: [KEY] });
 });
+
+test.each(WAYS)(
+  "an Enterprise Server is asked below its prefix, on every page and after redirects, as %s",
+  async (as) => {
+    await using world = await open({ as, spec: { edition: "enterprise" } });
+    const { github, client } = world;
+    const shop = await world.shop();
+    for (let index = 0; index < 120; index += 1) {
+      github.world.addUser({ login: `p${index}` });
+      github.world.setCollaborator("acme/shop", `p${index}`, "push");
+    }
+    expect((await client.listCollaborators(shop, ask())).value).toHaveLength(124);
+    github.server.clearRequests();
+    expect((await client.listCollaborators(shop, ask())).value).toHaveLength(124);
+    expect(github.server.requests.filter(({ isCharged }) => isCharged)).toEqual([]);
+    github.world.renameRepository("acme/shop", "store");
+    github.world.addRepository("acme/shop");
+    expect((await client.readRepository(shop, ask())).value).toMatchObject({ id: shop.id, name: "store" });
+    expect((await client.inspect(ask().signal)).filter(({ isGood }) => !isGood)).toEqual([]);
+    const { id } = nameOf(github, "eve");
+    expect((await client.readAccount(id, ask())).value?.email).toBe(`${id}+eve@users.noreply.127.0.0.1`);
+  },
+);
 
 test.each(WAYS)("listKeys() lists the keys of the account, and costs nothing while they stay, as %s", async (as) => {
   await using world = await open({ as });

@@ -178,8 +178,10 @@ export async function openGithub(spec: GithubSpec = {}): Promise<Github> {
   const courier = new Courier(clock);
   const violate = (text: string): void => server.violate(text);
   const origins = () => ({ http: server.origin, https: server.httpsOrigin });
-  const world: World = new World({ now, onEvent: (event) => hooks.tell(event, world) });
-  const api = new Api({ edition: spec.edition ?? "cloud", world, tokens, limits, origins, violate });
+  const { edition = "cloud" } = spec;
+  const countsSuspended = edition === "enterprise";
+  const world: World = new World({ now, countsSuspended, onEvent: (event) => hooks.tell(event, world) });
+  const api = new Api({ edition, world, tokens, limits, origins, violate });
   const addresses = (): Addresses => ({ api: server.origin + api.prefix, html: server.httpsOrigin });
   const git: GithubGit = new GithubGit({ world, tokens, folder: () => server.folder });
   const server = await openForgeServer({

@@ -20,7 +20,7 @@ const OF_BASE: Readonly<Record<BasePermission, Permission | undefined>> = {
 /** `undefined`: nothing but what everybody has in a public repository. */
 export function permissionOf(world: World, userId: number, repository: Repository): Permission | undefined {
   const user = world.owners.get(userId);
-  if (user?.type !== "User" || user.isSuspended) return undefined;
+  if (user?.type !== "User" || (user.isSuspended && !world.countsSuspended)) return undefined;
   if (repository.ownerId === userId) return "admin";
   const given = [repository.collaborators.get(userId)];
   const owner = world.owners.get(repository.ownerId);

@@ -143,7 +143,8 @@ function readPermission(call: Call): Reply {
   const repository = repositoryOf(call);
   checkMayReadCollaborators(call, repository, "Must have push access to view collaborator permission.");
   const user = world.findOwner(params["username"] ?? "");
-  if (user?.type !== "User" || user.isSuspended) throw new Refusal(404, `${params["username"] ?? ""} is not a user`);
+  if (user?.type !== "User" || (user.isSuspended && !world.countsSuspended))
+    throw new Refusal(404, `${params["username"] ?? ""} is not a user`);
   // Everybody reads what is public, and this is not told apart from a collaborator who may only read.
   const permission = permissionOf(world, user.id, repository) ?? (repository.isPrivate ? undefined : "pull");
   return {

@@ -23,6 +23,8 @@ import type { WorldEvent } from "./world-event.ts";
 export interface WorldOptions {
   now(): number;
   onEvent(event: WorldEvent): void;
+  /** Whether people who are suspended are still counted as collaborators. @default false */
+  readonly countsSuspended?: boolean;
 }
 
 export interface PersonSpec {
@@ -48,6 +50,10 @@ export class World extends WorldIndex {
   constructor(options: WorldOptions, entities: Entities = makeEntities()) {
     super(entities);
     this.#options = options;
+  }
+
+  get countsSuspended(): boolean {
+    return this.#options.countsSuspended ?? false;
   }
 
   /** This world as it is now, which nothing changes any more and nothing is heard from. */
