@@ -16,7 +16,7 @@ import type { Engine } from "./engine.ts";
 import { makePostgresDialect } from "./postgres-dialect.ts";
 import { openListener } from "./postgres-listener.ts";
 import type { Tables } from "./schema.ts";
-import type { StoreOptions } from "./store.ts";
+import type { StoreOptions } from "./store-options.ts";
 
 /** A connection has this long to be made, and a query to be answered. */
 const CONNECT_MS = 5_000;

@@ -6,9 +6,7 @@
  * @module
  */
 import { Migrator } from "kysely/migration";
-import type { Clock } from "../base/clock.ts";
 import { Fault } from "../base/fault.ts";
-import type { Log } from "../base/log.ts";
 import { makeAnswerQueries } from "./answers.ts";
 import type { Engine } from "./engine.ts";
 import type { AnswerCache, KnowledgeStore } from "../wire/knowledge.ts";
@@ -18,24 +16,12 @@ import { migrationProvider } from "./migrations.ts";
 import { makePoolQueries, type PoolMembers } from "./pools.ts";
 import { openPostgres } from "./open-postgres.ts";
 import { openSqlite } from "./open-sqlite.ts";
+import type { StoreOptions } from "./store-options.ts";
 
 export type StoreTarget =
   | { readonly type: "sqlite"; readonly path: string }
   /** `postgres://user@host:port/database`, as libpq reads it. It may have a password in it, so it is never logged. */
   | { readonly type: "postgres"; readonly url: string };
-
-export interface StoreOptions {
-  readonly clock: Clock;
-  readonly log: Log;
-  /** Whose environments these are. @default "local" */
-  readonly installation?: string;
-  /** Whether another process with this installation keeps us from opening it, as a file always does. @default false */
-  readonly isAlone?: boolean;
-  /** How long to wait for such a process to end. @default 15 s */
-  readonly lockMs?: number;
-  /** Called when another process has become this installation, while the database was away: we have to end. */
-  readonly onLost?: (fault: Fault) => void;
-}
 
 export interface Store extends AsyncDisposable {
   /** Those of this service's installation. */

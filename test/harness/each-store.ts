@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from "vitest";
 import { makeClock } from "../../src/base/clock.ts";
 import { makeLog } from "../../src/base/log.ts";
-import { openStore, type Store, type StoreOptions, type StoreTarget } from "../../src/store/store.ts";
+import type { StoreOptions } from "../../src/store/store-options.ts";
+import { openStore, type Store, type StoreTarget } from "../../src/store/store.ts";
 import { openTestPostgres, type TestPostgres, whyNoPostgres } from "./postgres.ts";
 
 /** What a test of the suite has: an empty database. */
