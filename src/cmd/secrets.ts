@@ -41,9 +41,7 @@ export function readSecrets(settings: Pick<Settings, "forges" | "database">, opt
     return "";
   };
   const forges = new Map(settings.forges.map((forge) => [forge.name, readForge(forge, read)]));
-  const { database } = settings;
-  const wanted = database && { at: "database.url", source: database.url, check: checkDatabaseUrl };
-  const databaseUrl = wanted && read(wanted);
+  const databaseUrl = settings.database && read(urlOf(settings.database));
   if (complaints.length > 0) {
     const head = `Cannot read the secrets that the settings name: ${complaints.length} ${complaints.length === 1 ? "complaint" : "complaints"}`;
     const told = [head, ...complaints].join("\n");
@@ -54,13 +52,8 @@ export function readSecrets(settings: Pick<Settings, "forges" | "database">, opt
 
 /** Lists the files that have secrets in them, which nobody in an environment of this machine may see. */
 export function secretFilesOf({ forges, database }: Pick<Settings, "forges" | "database">, folder: string): string[] {
-  const sources = forges.flatMap(({ credential, webhookSecret }) => [
-    credential.type === "token" ? credential.token : credential.privateKey,
-    webhookSecret,
-  ]);
-  return [...sources, database?.url].flatMap((source) =>
-    source !== undefined && "file" in source ? resolve(folder, source.file) : [],
-  );
+  const wanted = [...forges.flatMap((forge) => Object.values(wantedOf(forge))), ...(database ? [urlOf(database)] : [])];
+  return wanted.flatMap(({ source }) => ("file" in source ? resolve(folder, source.file) : []));
 }
 
 interface Wanted {
@@ -71,16 +64,31 @@ interface Wanted {
   readonly check: (text: string) => string | undefined;
 }
 
-function readForge({ name, credential, webhookSecret }: ForgeSettings, read: (wanted: Wanted) => string): ForgeSecrets {
+function urlOf({ url }: NonNullable<Settings["database"]>): Wanted {
+  return { at: "database.url", source: url, check: checkDatabaseUrl };
+}
+
+/** Everything secret of a forge. */
+function wantedOf({ name, credential, webhookSecret }: ForgeSettings): {
+  readonly credential: Wanted;
+  readonly webhook?: Wanted;
+} {
   const at = `forges.${name}`;
-  const webhook = webhookSecret && read({ at: `${at}.webhook.secret`, source: webhookSecret, check: checkLine });
   return {
     credential:
       credential.type === "token"
-        ? read({ at: `${at}.token`, source: credential.token, check: checkToken })
-        : read({ at: `${at}.app.privateKey`, source: credential.privateKey, check: checkPrivateKey }),
-    ...(webhook === undefined ? {} : { webhook }),
+        ? { at: `${at}.token`, source: credential.token, check: checkToken }
+        : { at: `${at}.app.privateKey`, source: credential.privateKey, check: checkPrivateKey },
+    ...(webhookSecret === undefined
+      ? {}
+      : { webhook: { at: `${at}.webhook.secret`, source: webhookSecret, check: checkLine } }),
   };
+}
+
+function readForge(forge: ForgeSettings, read: (wanted: Wanted) => string): ForgeSecrets {
+  const wanted = wantedOf(forge);
+  const webhook = wanted.webhook && read(wanted.webhook);
+  return { credential: read(wanted.credential), ...(webhook === undefined ? {} : { webhook }) };
 }
 
 type Found = { readonly at: string; readonly warning?: string } & (

@@ -13,6 +13,7 @@ import { readLogin } from "../policy/login.ts";
 import { matchLogin } from "../policy/match-login.ts";
 import { staleLine } from "../policy/stale-line.ts";
 import type { AsOf, PlaceLogin } from "../forge/directory.ts";
+import { mustBeAllowed } from "../forge/must-be-allowed.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import type { GarbageReport } from "../wire/garbage.ts";
 import type { EnvironmentRow } from "../wire/lobby.ts";
@@ -196,9 +197,8 @@ async function findUsable(context: Context, ref: EnvironmentRef, signal: AbortSi
   const record = await findOwn(context, ref);
   if (ref.who === undefined) return record;
   const use = await context.directory.mayUse(ref.who, record.repository, signal);
-  if (use.allowed) return record;
-  const message = `Cannot let ${ref.person} touch "${record.login}": ${use.told}`;
-  throw new Fault(use.isUnverified ? "forge.unreached" : "grant.absent", message, { told: use.told });
+  mustBeAllowed(use, `Cannot let ${ref.person} touch "${record.login}"`);
+  return record;
 }
 
 /** Finds the id of somebody who has environments, given it or what they are called. */

@@ -10,8 +10,8 @@ import type { Target, Verdict } from "../policy/forward.ts";
 import type { Log } from "../base/log.ts";
 import type { Transport } from "../ssh/transport.ts";
 import { enterFar } from "./far.ts";
-import { Fault } from "../base/fault.ts";
-import type { AsOf, Use } from "../forge/directory.ts";
+import type { AsOf } from "../forge/directory.ts";
+import { mustBeAllowed } from "../forge/must-be-allowed.ts";
 import { staleLine } from "../policy/stale-line.ts";
 import type { Person, Who } from "../wire/person.ts";
 import type { GatewayDeps } from "./ports.ts";
@@ -139,13 +139,6 @@ function whoOf({ person, keyBlob }: AdmitRequest): Who {
   return { person: person.id, key: keyBlob.toString("base64") };
 }
 
-function mustBeAllowed(use: Use): void {
-  if (use.allowed) return;
-  throw new Fault(use.isUnverified ? "forge.unreached" : "grant.absent", `Cannot admit: ${use.told}`, {
-    told: use.told,
-  });
-}
-
 /** What somebody enters; for the lobby nothing of it. */
 interface Entered {
   readonly repository?: string;
@@ -184,7 +177,7 @@ async function holdRight(
   try {
     const isVain = asOf !== undefined && enteredInMs < VAIN_MS;
     const use = isVain ? deps.directory.judge(who, repository) : await deps.directory.mayUse(who, repository, signal);
-    mustBeAllowed(lost === undefined ? use : { allowed: false, isUnverified: false, told: lost });
+    mustBeAllowed(lost === undefined ? use : { allowed: false, isUnverified: false, told: lost }, "Cannot admit");
     if (use.allowed && use.asOf !== undefined) countStale(deps, request, use.asOf, asOf !== undefined);
     isIn = true;
     return unwatch;

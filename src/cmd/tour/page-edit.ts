@@ -2,7 +2,8 @@
  * An edit by SFTP that is taken back: a line added to a page of the sample, as it is then.
  *
  * The page is the person's, with whatever they have written into it and not committed. So the line goes to its end, and is
- * taken out of what the page is by then: nothing else of it is ever replaced. A tour that is killed midway leaves the line, and the next one takes it out.
+ * taken out of what the page is by then: nothing else of it is ever replaced. A tour that is killed midway leaves the line, and
+ * the next one takes it out.
  *
  * Called by `tour.ts`.
  *
@@ -10,6 +11,7 @@
  */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { quoteWord } from "../../runtime/shell-words.ts";
 import { runSftp, type ClientOptions, type ClientResult } from "./ssh-client.ts";
 
 export interface PageEdit {
@@ -37,12 +39,12 @@ export function makePageEdit(client: ClientOptions, page: string, folder: string
   const put = async (text: string): Promise<void> => {
     rmSync(copy, { force: true });
     writeFileSync(copy, text, "latin1");
-    check(await runSftp(client, `put ${quote(copy)} ${quote(page)}\n`));
+    check(await runSftp(client, `put ${quoteWord(copy)} ${quoteWord(page)}\n`));
     rmSync(copy);
   };
   const change = async (make: (page: string) => string): Promise<void> => {
     rmSync(copy, { force: true });
-    check(await runSftp(client, `get ${quote(page)} ${quote(copy)}\n`));
+    check(await runSftp(client, `get ${quoteWord(page)} ${quoteWord(copy)}\n`));
     // Latin-1 keeps every byte as it is, whatever the page is written in.
     const found = readFileSync(copy, "latin1");
     isMade = true;
@@ -66,9 +68,4 @@ export function makePageEdit(client: ClientOptions, page: string, folder: string
 export function check(result: ClientResult): ClientResult {
   if (result.exitCode === 0) return result;
   throw new Error(`Exit code ${result.exitCode}: ${result.stderr.trim()}`);
-}
-
-/** Quotes a word for a shell, and for the commands of `sftp`. */
-export function quote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }

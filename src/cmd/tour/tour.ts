@@ -7,7 +7,8 @@
  */
 import { createServer } from "node:net";
 import type { Clock } from "../../base/clock.ts";
-import { check, makePageEdit, quote, type PageEdit } from "./page-edit.ts";
+import { quoteWord } from "../../runtime/shell-words.ts";
+import { check, makePageEdit, type PageEdit } from "./page-edit.ts";
 import { openForward, runSsh, type ClientOptions } from "./ssh-client.ts";
 
 export interface TourOptions {
@@ -83,7 +84,7 @@ function stepsOf(options: TourOptions, page: PageEdit): Step[] {
       run: async () => {
         const request = `exec 3<>/dev/tcp/127.0.0.1/${PORT}; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
         return retry(options.clock, async () =>
-          mustShow(check(await runSsh(client, `bash -c ${quote(request)}`)).stdout, mark),
+          mustShow(check(await runSsh(client, `bash -c ${quoteWord(request)}`)).stdout, mark),
         );
       },
     },

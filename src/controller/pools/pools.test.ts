@@ -3,6 +3,7 @@ import { hang, never } from "../../../test/fakes/controller-world.ts";
 import { HandClock } from "../../../test/fakes/hand-clock.ts";
 import { Killer, makePoolWorld, memberSpec, poolOf, type PoolWorld } from "../../../test/fakes/pool-world.ts";
 import { describeStores } from "../../../test/harness/each-store.ts";
+import { until } from "../../../test/harness/wait.ts";
 import { Fault } from "../../base/fault.ts";
 import type { PoolMember } from "../../store/pools.ts";
 import { PoolExplanation, PoolRow } from "../../wire/lobby.ts";
@@ -43,6 +44,8 @@ describeStores((given) => {
     world.runtime.before("create", async (id) => {
       expect(await world.store.pools.find(id)).toMatchObject({ state: "filling", cluster: "east", image: "debian" });
       made.push(id);
+      // The first one is held until there is a second beside it, so that it is not chance whether they meet.
+      await until("two to be made at once", () => made.length >= 2);
       atOnce = Math.max(atOnce, countOf(await world.members(), "filling"));
     });
     world.serve({ settings: [poolOf({ size: 5 })] });

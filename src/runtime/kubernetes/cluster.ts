@@ -110,17 +110,25 @@ export function isEnding({ metadata }: KubernetesObject): boolean {
   return metadata.deletionTimestamp !== undefined;
 }
 
-/** Looks for the pod to be entered: the one that is furthest, when a new one replaces an old one. */
-export function findPod(cluster: Cluster, id: string, entrance: Pick<Entrance, "labels" | "container">): PodState {
+/** All pods of an environment that have these labels. */
+export function podsOf(
+  cluster: Pick<Cluster, "pods" | "settings">,
+  id: string,
+  { labels }: Pick<Entrance, "labels">,
+): KubernetesObject[] {
   const namespace = namespaceName(cluster, id);
-  const wanted = Object.entries(entrance.labels);
-  const states = cluster.pods
+  const wanted = Object.entries(labels);
+  return cluster.pods
     .all()
     .filter(
       ({ metadata }) =>
         metadata.namespace === namespace && wanted.every(([key, value]) => metadata.labels?.[key] === value),
-    )
-    .map((pod) => judgePod(pod, entrance.container));
+    );
+}
+
+/** Looks for the pod to be entered: the one that is furthest, when a new one replaces an old one. */
+export function findPod(cluster: Cluster, id: string, entrance: Pick<Entrance, "labels" | "container">): PodState {
+  const states = podsOf(cluster, id, entrance).map((pod) => judgePod(pod, entrance.container));
   const order: readonly PodState["type"][] = ["running", "failed", "coming"];
   const best = order.flatMap((type) => states.find((state) => state.type === type) ?? [])[0];
   return best ?? { type: "coming", step: "making the pod" };

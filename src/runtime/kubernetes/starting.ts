@@ -92,7 +92,7 @@ export async function startEnvironment(cluster: Cluster, options: StartOptions, 
   const now: Kept = {
     spec,
     entrance,
-    ...((revision ?? kept.revision) && { revision: revision ?? kept.revision }),
+    ...(revision && { revision }),
     ...(kept.isCheckedOut === true ? { isCheckedOut: true } : {}),
   };
   const { applied, stays } = await applyPlan(cluster, { plan, now, before: kept.applied ?? [], options }, signal);
@@ -219,6 +219,7 @@ async function makePlan(
     const told = planned.complaints.map(writeManifestComplaint).join("\n");
     throw new Fault("manifests.invalid", `Cannot start ${spec.id}: ${told}`, { told });
   }
-  const revision = found && { commit: found.commit, branch: found.branch };
+  // What was read last stays known where nothing can be read now.
+  const revision = found === undefined ? last : { commit: found.commit, branch: found.branch };
   return { plan: planned, revision, warnings: [...(found?.warnings ?? []), ...(rendered?.warnings ?? [])] };
 }

@@ -7,7 +7,7 @@ import { z } from "zod";
 import { Fault } from "../../base/fault.ts";
 import type { Plan } from "../../policy/kubernetes/facts.ts";
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
-import { type Cluster, namespaceName } from "./cluster.ts";
+import { type Cluster, namespaceName, podsOf } from "./cluster.ts";
 
 const Template = z.object({
   template: z.object({
@@ -71,7 +71,7 @@ async function readEvents(
 ): Promise<string | undefined> {
   const { api, settings } = cluster;
   const namespace = namespaceName({ settings }, id);
-  if (hasPod(cluster, namespace, plan)) return undefined;
+  if (podsOf(cluster, id, plan.target).length > 0) return undefined;
   const fieldSelector = `involvedObject.kind=StatefulSet,involvedObject.name=${name},type=Warning`;
   const [{ saidAt }, events] = await Promise.all([
     api.version(signal),
@@ -88,16 +88,6 @@ async function readEvents(
     .filter(({ reason, at }) => reason === "FailedCreate" && at >= since)
     .toSorted((one, other) => other.at - one.at);
   return told[0]?.message ?? undefined;
-}
-
-function hasPod({ pods }: Pick<Cluster, "pods">, namespace: string, { target }: Plan): boolean {
-  const wanted = Object.entries(target.labels);
-  return pods
-    .all()
-    .some(
-      ({ metadata }) =>
-        metadata.namespace === namespace && wanted.every(([key, value]) => metadata.labels?.[key] === value),
-    );
 }
 
 function isTarget(workload: KubernetesObject, { target }: Plan): boolean {
