@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { judgePod } from "./judge-pod.ts";
+import { judgePod, mayRunUnseen } from "./judge-pod.ts";
 
 /** A pod whose status is this. */
 function pod(status: unknown, metadata: object = {}) {
@@ -83,4 +83,17 @@ test("judgePod() says why a pod that is over ended", () => {
     type: "failed",
     told: "its pod ended (Evicted: low on disk)",
   });
+});
+
+test.for([
+  [true, {}],
+  [true, { initContainerStatuses: [{ name: "a", state: { terminated: { exitCode: 0 } } }] }],
+  [true, { containerStatuses: [waiting("PodInitializing")] }],
+  [true, { containerStatuses: [waiting("ErrImagePull"), waiting("ContainerCreating")] }],
+  [false, { containerStatuses: [waiting("ErrImagePull")] }],
+  [false, { initContainerStatuses: [{ name: "a", state: { running: {} } }] }],
+  [false, { conditions: [] }],
+  [false, { phase: "Running", containerStatuses: [{ name: "main", state: { running: {} } }] }],
+] as const)("mayRunUnseen() is %j of %j", ([may, status]) => {
+  expect(mayRunUnseen(pod({ phase: "Pending", conditions: [SCHEDULED], ...status }))).toBe(may);
 });

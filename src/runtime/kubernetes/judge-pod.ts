@@ -104,6 +104,18 @@ export function judgePod(pod: KubernetesObject, container: string): PodState {
   return coming.step === STARTING && isFirst ? { ...coming, maybe: there } : coming;
 }
 
+/** What is said of a container that is being started, until its kubelet has seen that it runs. */
+const MAY_RUN: ReadonlySet<string> = new Set(["", "ContainerCreating", "PodInitializing"]);
+
+/** Says whether a container may run of which its kubelet has not seen yet that it does. */
+export function mayRunUnseen(pod: KubernetesObject): boolean {
+  const status = Status.parse(pod["status"] ?? {});
+  if (status.phase !== "Pending" || comingOf(status).step !== STARTING) return false;
+  const isUnseen = ({ state: { waiting } }: ContainerStatus): boolean =>
+    waiting !== undefined && MAY_RUN.has(waiting.reason);
+  return status.containerStatuses.length === 0 || status.containerStatuses.some(isUnseen);
+}
+
 /** What one container says against the pod, where it says anything. The others beside the target do not keep anybody out. */
 function judgeContainer(container: ContainerStatus, isTarget: boolean): PodState | undefined {
   const { waiting } = container.state;

@@ -34,6 +34,34 @@ test("endWorkloads() leaves nothing that makes pods, and ends those that are the
   expect(fake.find(kinds.pod, "db-0")).toBeUndefined();
 });
 
+const starting = {
+  phase: "Pending",
+  conditions: [{ type: "PodScheduled", status: "True" }],
+  containerStatuses: [{ name: "main", state: { waiting: { reason: "PodInitializing" } } }],
+};
+
+// A pod removed in the second in which its kubelet had not seen that it runs was there for 80 s and more.
+test("endWorkloads() touches nothing until kubelets have seen which containers run", async () => {
+  const fake = withAll(20);
+  const metadata = { name: "main", namespace };
+  fake.put(kinds.pod, { metadata, status: starting });
+  const ended = endWorkloads(fake.as(), "k3x9", ending, signal);
+  await fake.clock.advance(4_900);
+  expect(fake.asked).toEqual([]);
+  fake.put(kinds.pod, { metadata, status: { phase: "Running" } });
+  await ended;
+  expect(fake.find(kinds.pod, "main")).toBeUndefined();
+});
+
+test("endWorkloads() does not wait for ever for a container that nobody sees run", async () => {
+  const fake = withAll(20);
+  fake.put(kinds.pod, { metadata: { name: "main", namespace }, status: starting });
+  const ended = endWorkloads(fake.as(), "k3x9", ending, signal);
+  await fake.clock.advance(5_000);
+  await ended;
+  expect(fake.find(kinds.pod, "main")).toBeUndefined();
+});
+
 test("endWorkloads() has Jobs have no pods where a server cannot suspend them", async () => {
   const fake = withAll(21);
   await endWorkloads(fake.as(), "k3x9", ending, signal);

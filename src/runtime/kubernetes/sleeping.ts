@@ -7,12 +7,16 @@ import { Fault } from "../../base/fault.ts";
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import type { Unsaved } from "../runtime.ts";
 import type { Removal } from "./api/cluster-api.ts";
-import { type Cluster, findReadyPod, type Found, namespaceName } from "./cluster.ts";
+import { type Cluster, findReadyPod, type Found, isEnding, namespaceName } from "./cluster.ts";
+import { mayRunUnseen } from "./judge-pod.ts";
 import { keepOf } from "./keeping.ts";
 import { type Rest, restsOf } from "./resting.ts";
 
 /** How long kubelets may take, who wait for the grace of a pod; nodes may be away (guess). */
 const ENDED_MS = 120_000;
+
+/** Kubelets look once a second whether a container runs (guess: busy ones in a few). */
+const SEEN_MS = 5_000;
 
 /**
  * @param look finds unsaved work while somebody can still look
@@ -58,8 +62,9 @@ export async function endWorkloads(
 ): Promise<void> {
   const { api, pods, clock } = cluster;
   const namespace = namespaceName(cluster, id);
-  for (const rest of restsOf(await api.version(signal))) await putToRest(cluster, namespace, rest, signal);
   const mine = () => pods.all().filter(({ metadata }) => metadata.namespace === namespace);
+  await untilSeenToRun(cluster, mine, signal);
+  for (const rest of restsOf(await api.version(signal))) await putToRest(cluster, namespace, rest, signal);
   await Promise.all(
     mine().map(({ metadata: { name } }) => api.remove({ of: kinds.pod, namespace, name }, removal, signal)),
   );
@@ -79,6 +84,22 @@ export async function endWorkloads(
   } finally {
     cancel();
   }
+}
+
+/**
+ * Waits until kubelets have seen which containers run, as we enter some before. To an old one a container that it has not seen
+ * is one that does not run: a pod removed then ran on for 80 s, until it was looked at again (kubelet 1.20.2).
+ */
+async function untilSeenToRun(
+  { pods, clock }: Cluster,
+  mine: () => readonly KubernetesObject[],
+  signal: AbortSignal,
+): Promise<void> {
+  const isSeen = (): true | undefined => !mine().some((pod) => !isEnding(pod) && mayRunUnseen(pod)) || undefined;
+  const late = new AbortController();
+  const cancel = clock.after(SEEN_MS, () => late.abort());
+  await pods.until(isSeen, AbortSignal.any([signal, late.signal])).catch(() => signal.throwIfAborted());
+  cancel();
 }
 
 /** All of a kind, whoever made them: what a CronJob makes has none of our labels. */
