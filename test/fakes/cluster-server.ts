@@ -8,12 +8,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import type { ResolvedAccess } from "../../src/runtime/kubernetes/api/access.ts";
 import { makeCertificate } from "../forges/lib/certificate.ts";
+import { listenAt, listenAtFree } from "../harness/free-port.ts";
 
 interface Stored {
   readonly apiVersion: "v1";
@@ -73,10 +74,10 @@ export class ClusterServer implements AsyncDisposable {
   readonly #folder: string;
   readonly #port: number;
 
-  private constructor(server: ReturnType<typeof createServer>, ca: string, folder: string) {
+  private constructor(server: ReturnType<typeof createServer>, port: number, ca: string, folder: string) {
     this.#server = server;
     this.#folder = folder;
-    this.#port = (server.address() as AddressInfo).port;
+    this.#port = port;
     this.access = {
       server: `https://127.0.0.1:${this.#port}`,
       source: "a test",
@@ -96,8 +97,7 @@ export class ClusterServer implements AsyncDisposable {
     const folder = mkdtempSync(join(tmpdir(), "cluster-server-"));
     const { key, cert } = await makeCertificate(folder);
     const server = createServer({ key, cert });
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    return new ClusterServer(server, cert, folder);
+    return new ClusterServer(server, await listenAtFree(server), cert, folder);
   }
 
   /** All there is, by name. */
@@ -210,7 +210,7 @@ export class ClusterServer implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(this.#port, "127.0.0.1", resolve));
+    await listenAt(this.#server, this.#port);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

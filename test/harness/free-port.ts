@@ -4,7 +4,8 @@
  * @module
  */
 import { randomInt } from "node:crypto";
-import { createServer } from "node:net";
+import { once } from "node:events";
+import { createServer, type Server } from "node:net";
 
 /**
  * Finds a free TCP port of the loopback. Below the range that the kernel takes for outgoing connections (from 32768 on,
@@ -14,6 +15,25 @@ export async function freePort(): Promise<number> {
   for (;;) {
     const port = randomInt(20_000, 32_000);
     if (await isFree(port)) return port;
+  }
+}
+
+/** Has a server listen at this port of the loopback. */
+export async function listenAt(server: Server, port: number): Promise<void> {
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening"); // rejects with what it fails by
+}
+
+/** Has a server listen at a port of the loopback at which it can be started again. @returns the port */
+export async function listenAtFree(server: Server): Promise<number> {
+  for (let tries = 1; ; tries += 1) {
+    const port = await freePort();
+    try {
+      await listenAt(server, port);
+      return port;
+    } catch (error) {
+      if (tries === 5) throw error; // others take ports at the same time, but not five in a row
+    }
   }
 }
 

@@ -6,7 +6,7 @@
  */
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import { freePort } from "../../harness/free-port.ts";
+import { listenAt, listenAtFree } from "../../harness/free-port.ts";
 import type { Certificate } from "./certificate.ts";
 
 export class Listeners {
@@ -23,14 +23,7 @@ export class Listeners {
   /** Lets connections in again after `refuse`. */
   async accept(): Promise<void> {
     for (const [server, port] of this.#servers) {
-      if (server.listening) continue;
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen(port, "127.0.0.1", () => {
-          server.off("error", reject);
-          resolve();
-        });
-      });
+      if (!server.listening) await listenAt(server, port);
     }
   }
 
@@ -49,17 +42,10 @@ export class Listeners {
 /** Opens both ports. */
 export async function openListeners(handle: RequestListener, certificate: Certificate): Promise<Listeners> {
   const { key, cert } = certificate;
-  for (let tries = 1; ; tries += 1) {
-    const listeners = new Listeners([
-      [createServer(handle), await freePort()],
-      [createSecureServer({ key, cert }, handle), await freePort()],
-    ]);
-    try {
-      await listeners.accept();
-      return listeners;
-    } catch (error) {
-      await listeners.refuse();
-      if (tries === 5) throw error; // others take ports at the same time, but not five in a row
-    }
-  }
+  const http = createServer(handle);
+  const https = createSecureServer({ key, cert }, handle);
+  return new Listeners([
+    [http, await listenAtFree(http)],
+    [https, await listenAtFree(https)],
+  ]);
 }
