@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { openFaulty, tellLog, untilNoneLeft } from "./use-faulty.ts";
 
-const COUNT = Number(process.env["SLIPWAY_TEST_CROWD"] ?? 15);
+const COUNT = Number(process.env["SLIPWAY_TEST_CROWD"] ?? 50);
 
 /** What one takes at most when all share a machine with everything else (guess). */
 const EACH_MS = 30_000;
@@ -22,7 +22,7 @@ test(
       repositories: { plain: { definition: "{}", branches } },
       limits: { environmentsPerPerson: COUNT },
       // Small, so that all have room on one node.
-      cluster: { capacity: COUNT, tiers: { lightweight: { cpus: 0.5, memory: "128MiB", request: 0.1 } } },
+      cluster: { capacity: COUNT, tiers: { lightweight: { cpus: 0.5, memory: "128MiB", request: 0.02 } } },
       mayLogErrors: false,
     });
     await using service = faulty.service;

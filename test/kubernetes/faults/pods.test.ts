@@ -22,14 +22,22 @@ const faulty = useFaulty({
 /** A session ends in less after its pod did. */
 const LOUD_MS = 3_000;
 
+/** Deletes the pod of an environment, once its kubelet has seen it run: an old one lets others run on for 80 s. */
+async function deletePod(namespace: string): Promise<void> {
+  const { kubectl } = faulty();
+  const pod = ["-n", namespace, "pod", "-l", "slipway.dev/target=true"] as const;
+  await kubectl("wait", "--for=condition=Ready", ...pod);
+  await kubectl("delete", "--wait=false", ...pod);
+}
+
 test("a session whose pod is deleted in the middle of a transfer ends loudly, and the next one has its files", async () => {
-  const { service, kubectl, namespaceOf } = faulty();
+  const { service, namespaceOf } = faulty();
   const ada = service.as("ada");
   expect((await ada.ssh(["plain-main@slipway", "echo mine >kept"], { timeoutMs: SLOW_MS })).exitCode).toBe(0);
   const transfer = ada.startSsh(["plain-main@slipway", "echo begun; cat /dev/zero"], { timeoutMs: SLOW_MS });
   await transfer.untilOutput(/begun/);
   const namespace = await namespaceOf("plain-main");
-  await kubectl("-n", namespace, "delete", "pod", "main", "--wait=false");
+  await deletePod(namespace);
   const since = performance.now();
   const ended = await transfer.ended;
   const tookMs = performance.now() - since;
@@ -52,7 +60,7 @@ test("a login while the pod is still on its way out gets the next one", async ()
   const patch = async (list: readonly string[]): Promise<string> =>
     kubectl("-n", namespace, "patch", "pod", "main", "--type=merge", "-p", finalizers(list));
   await patch(["slipway.test/slow"]);
-  await kubectl("-n", namespace, "delete", "pod", "main", "--wait=false");
+  await deletePod(namespace);
   const login = ada.startSsh(["plain-main@slipway", "echo in"], { timeoutMs: SLOW_MS });
   await until("the start to wait", () => service.events("environment.died").length > 0, SLOW_MS);
   await patch([]);
@@ -80,7 +88,7 @@ test("an environment that its kubelet evicted for using up the disk is there aga
 });
 
 test("the pod of a Deployment that was replaced is set up again at the next login", async () => {
-  const { service, kubectl, namespaceOf } = faulty();
+  const { service, namespaceOf } = faulty();
   const ada = service.as("ada");
   const look = "cat kept 2>/dev/null; git config user.name; wget -qO- http://127.0.0.1:8080/ | head -c 1";
   const made = await ada.ssh(["shop-main@slipway", "echo mine >kept"], { timeoutMs: SLOW_MS });
@@ -88,7 +96,7 @@ test("the pod of a Deployment that was replaced is set up again at the next logi
   const session = ada.startSsh(["shop-main@slipway", "echo up; sleep 1000"], { timeoutMs: SLOW_MS });
   await session.untilOutput(/up/);
   const namespace = await namespaceOf("shop-main");
-  await kubectl("-n", namespace, "delete", "pod", "-l", "slipway.dev/target=true", "--wait=false");
+  await deletePod(namespace);
   expect((await session.ended).exitCode).toBe(255);
   const next = await ada.ssh(["shop-main@slipway", look], { timeoutMs: SLOW_MS });
   expect(next).toMatchObject({ exitCode: 0, stdout: "mine\nada\n<" });
