@@ -86,15 +86,20 @@ export function sendHttp({ method, url, credentials, headers, body }: HttpAsk, a
     ...credentials.tls,
   });
   sent.on("socket", (socket: Socket) => {
-    if (socket.connecting) socket.once("connect", () => socket.setKeepAlive(KEEP_ALIVE));
+    if (!socket.connecting) return;
+    socket.once("connect", () => socket.setKeepAlive(KEEP_ALIVE));
+    socket.once("secureConnect", () => up.add(socket));
   });
   sent.end(body);
   return sent;
 }
 
-/** Calls back once the connection of a request that has a socket is up: at once where it was kept from an earlier one. */
+/** Connections that are up. Node itself does not call one reused that goes to a request that waited for it. */
+const up = new WeakSet<Socket>();
+
+/** Calls back once the connection of a request that has a socket is up: at once where it was another's before. */
 export function onceConnected(sent: ClientRequest, then: () => void): void {
-  if (sent.reusedSocket || sent.socket === null) then();
+  if (sent.socket === null || up.has(sent.socket)) then();
   else sent.socket.once("secureConnect", then);
 }
 

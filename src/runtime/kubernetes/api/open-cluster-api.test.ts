@@ -208,6 +208,21 @@ test("requests wait for their turn", async () => {
   expect(world.api.requestCounts().get("get configmaps")).toBe(15);
 });
 
+// Node does not call a connection reused that goes from one request to the next without a pause: they waited for it to come up.
+test("slow answers are waited for by requests that got the connection of another, too", async () => {
+  const world = await open();
+  let askedCount = 0;
+  world.server.onRequest = (_, response) => {
+    askedCount += 1;
+    const answer = () => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(sent));
+    setTimeout(answer, 1_200); // longer than a connection may take to come up, and less than an answer
+    return true;
+  };
+  const asked = Array.from({ length: 20 }, () => world.api.read(ref, soon()));
+  expect((await Promise.all(asked)).every((one) => one?.metadata.name === "x")).toBe(true);
+  expect(askedCount).toBe(20);
+});
+
 test("an answer of another shape, or larger than 64 MiB, is cluster.unreached", async () => {
   const world = await open();
   answerWith(world, [200, { apiVersion: "v1", kind: "ConfigMap", metadata: { name: 1 } }]);
