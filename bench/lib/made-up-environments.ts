@@ -162,7 +162,10 @@ function makeStatus(): unknown {
     podIP: "10.0.0.1",
     startTime: at,
     conditions: ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map((type) => ({ type, status: "True" })),
-    initContainerStatuses: [{ ...container, name: "slipway-toolbox", state: { terminated: { exitCode: 0 } } }],
-    containerStatuses: [{ ...container, name: "main", state: { running: { startedAt: at } } }],
+    containerStatuses: ["slipway-toolbox", "main"].map((name) => ({
+      ...container,
+      name,
+      state: { running: { startedAt: at } },
+    })),
   };
 }

@@ -5,9 +5,9 @@
  * @module
  */
 import type { ObjectFacts, TargetFacts } from "./facts.ts";
-import { at, fieldsOf, type Fields, isFields, listOf, textOf, without } from "./fields.ts";
+import { fieldsOf, type Fields, listOf, textOf, without } from "./fields.ts";
 import { INIT } from "./inside-names.ts";
-import { type Amount, needsOf, type Sizes, targetResources } from "./sizes.ts";
+import { needsOf, type Sizes, targetResources } from "./sizes.ts";
 import { envOf, GRACE_SECONDS, mountsOf, numbersOf, toolboxContainer, volumesOf } from "./target-parts.ts";
 
 export interface DevelopOptions {
@@ -45,11 +45,7 @@ export function developPod(
     securityContext,
     volumeMounts: mounts,
   };
-  const filler = toolboxContainer(facts, {
-    securityContext: numbersAlone(securityContext),
-    limit: limitOf(resources, sizes),
-    requestShare: sizes.requestShare,
-  });
+  const toolbox = toolboxContainer(facts, { securityContext: numbersAlone(securityContext), sizes });
   return {
     spec: {
       ...without(spec, DROPPED_OF_POD),
@@ -59,8 +55,10 @@ export function developPod(
         ...fieldsOf(spec["securityContext"]),
         fsGroup: numbers.fsGroup,
       },
-      initContainers: [filler, ...listOf(spec["initContainers"])],
-      containers: containers.map((one) => (textOf(fieldsOf(one)["name"]) === options.container ? developed : one)),
+      containers: [
+        toolbox,
+        ...containers.map((one) => (textOf(fieldsOf(one)["name"]) === options.container ? developed : one)),
+      ],
       volumes: [...listOf(spec["volumes"]), ...volumesOf(facts)],
     },
     warnings: [
@@ -88,9 +86,4 @@ function numbersAlone(context: Fields): Fields {
   const { runAsUser, runAsGroup, runAsNonRoot } = context;
   const all: Fields = { runAsUser, runAsGroup, runAsNonRoot };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
-}
-
-function limitOf(resources: unknown, sizes: Sizes): Amount {
-  const limits = at(resources, ["limits"]);
-  return isFields(limits) ? sizes.target : sizes.each;
 }

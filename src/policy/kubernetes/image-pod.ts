@@ -8,7 +8,7 @@ import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import type { ObjectFacts, TargetFacts } from "./facts.ts";
 import { hardenPod } from "./harden-pod.ts";
 import { INIT, MAIN, NAMES } from "./inside-names.ts";
-import { LABELS } from "./labels.ts";
+import { DEFAULT_CONTAINER, LABELS } from "./labels.ts";
 import { makeObject } from "./make-object.ts";
 import type { PodComplaint } from "./pod-security.ts";
 import { needsOf, type Sizes, targetResources } from "./sizes.ts";
@@ -38,14 +38,8 @@ export function planImagePod(
       automountServiceAccountToken: target.serviceAccountToken,
       securityContext: { fsGroup, fsGroupChangePolicy: "OnRootMismatch" },
       imagePullSecrets: cluster.images.pullSecrets.map((name) => ({ name })),
-      initContainers: [
-        toolboxContainer(facts, {
-          securityContext: { runAsUser },
-          limit: sizes.target,
-          requestShare: sizes.requestShare,
-        }),
-      ],
       containers: [
+        toolboxContainer(facts, { securityContext: { runAsUser }, sizes }),
         {
           name: MAIN,
           image,
@@ -63,5 +57,6 @@ export function planImagePod(
   );
   const pod = makeObject(facts, kinds.pod, MAIN, { spec });
   const labels = { ...pod.metadata.labels, [LABELS.target]: "true" };
-  return { pod: { ...pod, metadata: { ...pod.metadata, labels } }, complaints };
+  const annotations = { ...pod.metadata.annotations, [DEFAULT_CONTAINER]: MAIN };
+  return { pod: { ...pod, metadata: { ...pod.metadata, labels, annotations } }, complaints };
 }

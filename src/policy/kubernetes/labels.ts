@@ -36,6 +36,9 @@ export const ANNOTATIONS = {
   cluster: "slipway.dev/cluster",
 } as const;
 
+/** Names the container of a pod that kubectl means where nobody names one. */
+export const DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container";
+
 /** Says whether a label or annotation is for us alone to write. */
 export function isReserved(key: string): boolean {
   return /^(?:[^/]*\.)?slipway\.dev(?:\/|$)/.test(key);

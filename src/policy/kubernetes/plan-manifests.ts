@@ -13,7 +13,7 @@ import type { ObjectFacts, TargetFacts } from "./facts.ts";
 import { at, fieldsOf, type Fields, listOf, textOf, without, withAt } from "./fields.ts";
 import { hardenPod } from "./harden-pod.ts";
 import { NAMES } from "./inside-names.ts";
-import { LABELS } from "./labels.ts";
+import { DEFAULT_CONTAINER, LABELS } from "./labels.ts";
 import { templatePath } from "./manifest-kinds.ts";
 import type { QuotaFacts } from "./quota.ts";
 import { type Amount, limitsOf, shareSizes, type Sized, type Sizes } from "./sizes.ts";
@@ -119,7 +119,8 @@ function makeWorkload({ given, object }: Taken, options: WorkloadOptions): Made 
   const named = object.kind === "Deployment" && entered !== undefined ? { hostname: target.hostname } : {};
   const replicas = replicasOf(object);
   const spec = withAt(object, specPath, { ...named, ...hardened.spec });
-  const scaled = entered === undefined ? limitReplicas(spec, object.kind) : enterable(spec, object.kind, path);
+  const scaled =
+    entered === undefined ? limitReplicas(spec, object.kind) : enterable(spec, { ...object, ...entered, path });
   const offset = entered === undefined ? 0 : 1;
   return {
     object: { ...object, ...scaled },
@@ -137,10 +138,10 @@ function makeWorkload({ given, object }: Taken, options: WorkloadOptions): Made 
   };
 }
 
-/** Our init container is before those of the manifest. */
+/** Our container is before those of the manifest. */
 function asGiven(path: readonly (string | number)[], offset: number): readonly (string | number)[] {
   const [list, index, ...rest] = path;
-  return list === "initContainers" && typeof index === "number" ? [list, Math.max(0, index - offset), ...rest] : path;
+  return list === "containers" && typeof index === "number" ? [list, Math.max(0, index - offset), ...rest] : path;
 }
 
 /** As many as an environment needs to try something out (guess). */
@@ -158,10 +159,14 @@ function limitReplicas(object: Fields, kind: string): Fields {
 }
 
 /** One pod at a time, since two cannot have the files; and not one that waits for somebody to let it. */
-function enterable(object: Fields, kind: string, path: readonly string[]): Fields {
+function enterable(
+  object: Fields,
+  { kind, container, path }: { readonly kind: string; readonly container: string; readonly path: readonly string[] },
+): Fields {
   const spec = without(fieldsOf(object["spec"]), ["paused", "minReadySeconds", "strategy"]);
   const only = { ...spec, replicas: 1, ...(kind === "Deployment" ? { strategy: { type: "Recreate" } } : {}) };
-  return withAt(withAt(object, ["spec"], only), [...path, "metadata", "labels", LABELS.target], "true");
+  const labelled = withAt(withAt(object, ["spec"], only), [...path, "metadata", "labels", LABELS.target], "true");
+  return withAt(labelled, [...path, "metadata", "annotations", DEFAULT_CONTAINER], container);
 }
 
 function podCountOf(taken: readonly Taken[]): number {

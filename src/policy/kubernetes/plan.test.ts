@@ -59,8 +59,8 @@ test("planEnvironment() makes one pod of an image, with limits before it and the
     automountServiceAccountToken: false,
     serviceAccountName: "slipway",
     terminationGracePeriodSeconds: 5,
-    initContainers: [{ name: "slipway-toolbox", image: "toolbox:1", securityContext: { runAsUser: 1000 } }],
     containers: [
+      { name: "slipway-toolbox", image: "toolbox:1", securityContext: { runAsUser: 1000 } },
       { name: "main", image: "node:26", command: ["/opt/slipway/bin/init"], securityContext: { runAsUser: 1000 } },
     ],
   });
@@ -68,7 +68,7 @@ test("planEnvironment() makes one pod of an image, with limits before it and the
 });
 
 test("planEnvironment() takes the cluster's own image where a definition names none", () => {
-  expect(podOf(plan({}).workloads[0])).toMatchObject({ containers: [{ image: "base:1" }] });
+  expect(podOf(plan({}).workloads[0])).toMatchObject({ containers: [{}, { image: "base:1" }] });
 });
 
 test("planEnvironment() says on the namespace whose it is, in labels that any text fits and annotations that have it whole", () => {
@@ -102,7 +102,7 @@ test("planEnvironment() gives baseline where definition and cluster both do, and
   const root = { runAsUser: 0 };
   const both = plan({}, { facts: { podSecurity: "baseline", cluster: loose }, target: root });
   expect(both.namespace.metadata.labels).toHaveProperty(["pod-security.kubernetes.io/enforce"], "baseline");
-  expect(podOf(both.workloads[0])).toMatchObject({ containers: [{ securityContext: { runAsUser: 0 } }] });
+  expect(podOf(both.workloads[0])).toMatchObject({ containers: [{}, { securityContext: { runAsUser: 0 } }] });
   const asked = plan({}, { facts: { podSecurity: "baseline" } });
   expect(asked.namespace.metadata.labels).toHaveProperty(["pod-security.kubernetes.io/enforce"], "restricted");
   expect(asked.warnings).toEqual(["podSecurity is restricted here, not baseline: the cluster one allows no less"]);
@@ -231,9 +231,14 @@ test("planEnvironment() puts the workload that is named into development mode an
     "slipway.dev/environment": "k3x9",
     "slipway.dev/target": "true",
   });
+  expect(at(made, ["spec", "template", "metadata", "annotations"])).toEqual({
+    "kubectl.kubernetes.io/default-container": "api",
+  });
   const spec = fieldsOf(podOf(made));
-  expect(listOf(spec["initContainers"]).map((one) => fieldsOf(one)["name"])).toEqual(["slipway-toolbox", "migrate"]);
-  const [target, proxy] = listOf(spec["containers"]).map(fieldsOf);
+  expect(spec["initContainers"]).toMatchObject([{ name: "migrate" }]);
+  // Before the target, whose command is of the volume that it fills.
+  const [toolbox, target, proxy] = listOf(spec["containers"]).map(fieldsOf);
+  expect(toolbox).toMatchObject({ name: "slipway-toolbox", securityContext: { runAsUser: 4242 } });
   expect(proxy).toMatchObject({ name: "proxy", args: ["-v"] });
   for (const name of ["args", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle"]) {
     expect(target).not.toHaveProperty(name);

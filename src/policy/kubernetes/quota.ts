@@ -8,7 +8,7 @@ import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import type { ObjectFacts } from "./facts.ts";
 import { makeObject } from "./make-object.ts";
 import { writeBytes, writeCpu } from "./quantity.ts";
-import type { Amount, Sizes } from "./sizes.ts";
+import { type Amount, type Sizes, TOOLBOX_REQUEST, toolboxLimit } from "./sizes.ts";
 
 export interface QuotaFacts {
   readonly sizes: Sizes;
@@ -49,13 +49,16 @@ export function planQuota(
   const { ceiling, requestShare } = sizes;
   const cpuCount = ceiling.cpuCount + largestPod.cpuCount + ROUNDING.cpuCount;
   const memoryBytes = ceiling.memoryBytes + largestPod.memoryBytes + ROUNDING.memoryBytes;
+  const toolbox = toolboxLimit(sizes);
+  const requestsCpu = cpuCount * requestShare + ROUNDING.cpuCount + TOOLBOX_REQUEST.cpuCount;
+  const requestsMemory = memoryBytes * requestShare + ROUNDING.memoryBytes + TOOLBOX_REQUEST.memoryBytes;
   return makeObject(facts, kinds.resourceQuota, "slipway", {
     spec: {
       hard: {
-        "limits.cpu": writeCpu(cpuCount),
-        "limits.memory": writeBytes(memoryBytes),
-        "requests.cpu": writeCpu(cpuCount * requestShare + ROUNDING.cpuCount),
-        "requests.memory": writeBytes(memoryBytes * requestShare + ROUNDING.memoryBytes),
+        "limits.cpu": writeCpu(cpuCount + toolbox.cpuCount),
+        "limits.memory": writeBytes(memoryBytes + toolbox.memoryBytes),
+        "requests.cpu": writeCpu(requestsCpu),
+        "requests.memory": writeBytes(requestsMemory),
         // As many again for those that replace others or have not quite ended.
         pods: String(podCount * 2 + 2),
         persistentvolumeclaims: String(claimCount),

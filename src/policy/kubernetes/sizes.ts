@@ -38,6 +38,17 @@ export interface Sized {
 /** Less than this nothing starts with (guess). */
 const LEAST: Amount = { cpuCount: 0.05, memoryBytes: 64 * 2 ** 20 };
 
+/** What the toolbox's container asks for: it sleeps once it has filled the volumes (guess: 1 MB, and some for the copying). */
+export const TOOLBOX_REQUEST: Amount = { cpuCount: 0.001, memoryBytes: 16 * 2 ** 20 };
+
+/** Of what the toolbox's container may use; programs that are started in it take some for a moment (guess). */
+const TOOLBOX_MEMORY_BYTES = 64 * 2 ** 20;
+
+/** What the toolbox's container may use, beside all others: a moment of all processors, since everybody waits for it. */
+export function toolboxLimit({ ceiling }: Pick<Sizes, "ceiling">): Amount {
+  return { cpuCount: ceiling.cpuCount, memoryBytes: Math.min(ceiling.memoryBytes, TOOLBOX_MEMORY_BYTES) };
+}
+
 /** The container that people work in compiles and tests: it counts as so many others. */
 const TARGET_WEIGHT = 4;
 
@@ -90,14 +101,21 @@ export function needsOf(
 }
 
 /** Writes `resources` of a container that may use so much. */
-export function resourcesOf(
-  limit: Amount,
-  requestShare: number,
-): { readonly requests: unknown; readonly limits: unknown } {
-  return {
-    requests: { cpu: writeCpu(limit.cpuCount * requestShare), memory: writeBytes(limit.memoryBytes * requestShare) },
-    limits: { cpu: writeCpu(limit.cpuCount), memory: writeBytes(limit.memoryBytes) },
-  };
+function resourcesOf(limit: Amount, requestShare: number): Resources {
+  const { cpuCount, memoryBytes } = limit;
+  const request = { cpuCount: cpuCount * requestShare, memoryBytes: memoryBytes * requestShare };
+  return writeResources({ request, limit });
+}
+
+interface Resources {
+  readonly requests: unknown;
+  readonly limits: unknown;
+}
+
+/** Writes `resources` of a container. */
+export function writeResources(given: { readonly request: Amount; readonly limit: Amount }): Resources {
+  const write = ({ cpuCount, memoryBytes }: Amount) => ({ cpu: writeCpu(cpuCount), memory: writeBytes(memoryBytes) });
+  return { requests: write(given.request), limits: write(given.limit) };
 }
 
 /** What the `resources` of a container say of its limits; what is no amount counts as nothing said. */
@@ -137,7 +155,7 @@ export function targetResources(resources: unknown, sizes: Sizes, least: Partial
 }
 
 /** Whatever else there is, as graphics cards, stays. */
-function overOthers(resources: unknown, ours: { readonly requests: unknown; readonly limits: unknown }): unknown {
+function overOthers(resources: unknown, ours: Resources): unknown {
   const given = fieldsOf(resources);
   return {
     ...given,

@@ -8,7 +8,7 @@ import type { ObjectFacts, TargetFacts } from "./facts.ts";
 import { at, fieldsOf, type Fields, listOf, textOf } from "./fields.ts";
 import { CONTAINER_ENV, INSIDE, KEYS, NAMES, RUN, STATE, WORKSPACE } from "./inside-names.ts";
 import { writeBytes } from "./quantity.ts";
-import { type Amount, resourcesOf } from "./sizes.ts";
+import { type Sizes, TOOLBOX_REQUEST, toolboxLimit, writeResources } from "./sizes.ts";
 
 /** For what is written while a pod lives: keys, scripts, small results (guess). */
 const RUN_BYTES = 64 * 2 ** 20;
@@ -16,7 +16,7 @@ const RUN_BYTES = 64 * 2 ** 20;
 /** Our init process passes the end on at once and waits 2 s: inside.ts. */
 export const GRACE_SECONDS = 5;
 
-/** Where the init container has the volumes that it fills. */
+/** Where the toolbox's container has the volumes that it fills. */
 const FILLED = { tools: "/slipway/tools", files: "/slipway/files" } as const;
 
 /** Volumes of ours, by our names. */
@@ -48,21 +48,25 @@ export function mountsOf({ user }: Pick<TargetFacts, "user">): Fields[] {
   ];
 }
 
-/** The container that fills the volumes before any other starts, as the user of the target. */
+/**
+ * The container that fills the volumes before any other starts, as the user of the target; it comes first in the pod, and stays.
+ *
+ * Kubelets start the containers of a pod one after another and wait for the hook of each. The end of an init container they see
+ * up to a second late: https://kubernetes.io/docs/concepts/containers/container-lifecycle-hooks/ and decision 0011.
+ */
 export function toolboxContainer(
   { cluster }: Pick<ObjectFacts, "cluster">,
-  given: { readonly securityContext: unknown; readonly limit: Amount; readonly requestShare: number },
+  given: { readonly securityContext: Fields; readonly sizes: Sizes },
 ): Fields {
   const { toolbox, pullPolicy } = cluster.images;
   return {
     name: NAMES.toolboxContainer,
     image: toolbox,
     imagePullPolicy: pullPolicy,
-    command: [`${INSIDE}/bin/fill`],
-    args: [FILLED.tools, FILLED.files],
-    securityContext: given.securityContext,
-    // No more than the target has, so that the pod asks for nothing on its account.
-    resources: resourcesOf(given.limit, given.requestShare),
+    command: [`${INSIDE}/bin/stay`],
+    lifecycle: { postStart: { exec: { command: [`${INSIDE}/bin/fill`, FILLED.tools, FILLED.files] } } },
+    securityContext: { ...given.securityContext, readOnlyRootFilesystem: true },
+    resources: writeResources({ request: TOOLBOX_REQUEST, limit: toolboxLimit(given.sizes) }),
     volumeMounts: [
       { name: NAMES.toolsVolume, mountPath: FILLED.tools },
       { name: NAMES.filesVolume, mountPath: FILLED.files },

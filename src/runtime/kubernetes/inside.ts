@@ -2,9 +2,9 @@
  * What is where in the target container of an environment, and how the programs of the toolbox are spoken to. The scripts
  * themselves are in `images/toolbox/`; both sides of this contract change together.
  *
- * The volume `slipway-tools` is filled by the init container `slipway-toolbox` (image toolbox: `/opt/slipway` of that image
- * copied to the volume, then folders `workspace`, `home` and `state` made on the volume claim), and is read-only in the target. The
- * target's command is `[INIT]`; it needs nothing of its image, not even a shell or an /etc/passwd.
+ * The volume `slipway-tools` is filled by the container `slipway-toolbox` before the target starts (image toolbox: `fill` copies
+ * `/opt/slipway` of that image to the volume and makes folders `workspace`, `home` and `state` on the volume claim; then `stay`
+ * sleeps), and is read-only in the target. The target's command is `[INIT]`; it needs nothing of its image, not even a shell or an /etc/passwd.
  *
  * Programs (each is started by an exec with no terminal, and reads its first line from standard input; a line is base64
  * of UTF-8 text, so that it can hold anything):

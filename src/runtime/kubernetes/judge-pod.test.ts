@@ -50,6 +50,19 @@ test.for([
   expect(judgePod(pod(status), "main")).toEqual({ type: "failed", told });
 });
 
+test("judgePod() says why the volume of the tools cannot be filled, rather than that the target finds none of them", () => {
+  const toolbox = {
+    name: "slipway-toolbox",
+    state: { waiting: { reason: "PostStartHookError", message: "disk full" } },
+  };
+  const status = {
+    conditions: [SCHEDULED],
+    containerStatuses: [toolbox, waiting("RunContainerError", "no such file")],
+  };
+  const told = "the tools cannot be put into its volume: disk full";
+  expect(judgePod(pod(status), "main")).toEqual({ type: "failed", told });
+});
+
 test("judgePod() tells what an image is waited for with, since a registry may come back", () => {
   const status = { conditions: [SCHEDULED], containerStatuses: [waiting("ErrImagePull", "no route to host")] };
   expect(judgePod(pod(status), "main")).toEqual({
@@ -60,16 +73,16 @@ test("judgePod() tells what an image is waited for with, since a registry may co
   });
 });
 
-test("judgePod() names what a pod waits for: a node, the tools, the container", () => {
+test("judgePod() names what a pod waits for: a node, init containers, the container", () => {
   const unschedulable = { type: "PodScheduled", status: "False", message: "0/1 nodes: insufficient memory" };
   expect(judgePod(pod({ conditions: [unschedulable] }), "main")).toEqual({
     type: "coming",
     step: "finding a node",
     trouble: "no node can take it: 0/1 nodes: insufficient memory",
   });
-  const init = { name: "slipway-toolbox", state: { running: {} } };
+  const init = { name: "migrate", state: { running: {} } };
   const coming = { conditions: [SCHEDULED], initContainerStatuses: [init] };
-  expect(judgePod(pod(coming), "main")).toEqual({ type: "coming", step: "preparing the tools" });
+  expect(judgePod(pod(coming), "main")).toEqual({ type: "coming", step: "running its init containers" });
   const done = { ...coming, initContainerStatuses: [{ ...init, state: { terminated: { exitCode: 0 } } }] };
   expect(judgePod(pod(done), "main")).toEqual({
     type: "coming",

@@ -72,6 +72,7 @@ const HOPELESS: ReadonlyMap<string, (container: ContainerStatus, message: string
   ["InvalidImageName", ({ image }) => `"${image}" is no name of an image`],
   ["CreateContainerConfigError", ({ name }, message) => `the container ${name} cannot be made: ${message}`],
   ["CreateContainerError", ({ name }, message) => `the container ${name} cannot be made: ${message}`],
+  ["PostStartHookError", (_, message) => `the tools cannot be put into its volume: ${message}`],
   ["RunContainerError", ({ name }, message) => `the container ${name} cannot be started: ${message}`],
 ]);
 
@@ -147,5 +148,5 @@ function comingOf(status: z.infer<typeof Status>): Extract<PodState, { type: "co
     };
   }
   const isReady = status.initContainerStatuses.every(({ state }) => state.terminated?.exitCode === 0);
-  return { type: "coming", step: isReady ? STARTING : "preparing the tools" };
+  return { type: "coming", step: isReady ? STARTING : "running its init containers" };
 }

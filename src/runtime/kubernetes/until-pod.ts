@@ -77,12 +77,17 @@ export async function untilPod(cluster: Cluster, wanted: PodWanted, signal: Abor
   const isDeleted = makeDeletionLook(cluster, plan);
   let told: string | undefined;
   let refusedAt: number | undefined;
+  const knockedAt = new Set<string>();
   for (;;) {
     const state = findPod(cluster, id, plan.target);
     const waited = clock.elapsed() - begun;
     if (state.type === "running") return state.pod;
-    if (state.type === "coming" && state.maybe !== undefined && (await answers(cluster, state.maybe, signal)))
-      return state.maybe;
+    const maybe = state.type === "coming" ? state.maybe : undefined;
+    if (maybe !== undefined && !knockedAt.has(maybe.uid)) {
+      knockedAt.add(maybe.uid);
+      if (await answers(cluster, maybe, signal)) return maybe;
+      continue;
+    }
     if (state.type === "failed" && waited >= FAILED_MS) throw unstarted(id, state.told);
     if (isDeleted()) throw unstarted(id, "its pod was deleted while it started");
     const refusal =
@@ -132,8 +137,8 @@ function makeDeletionLook(cluster: Cluster, { workloads, target }: Plan): () => 
   };
 }
 
-/** How often a container that should be about to start is asked, and after what pause. */
-const [KNOCKS, KNOCK_MS] = [12, 100];
+/** How often a container that should be about to start is asked, and after what pause: as long as nodes take that have its images. */
+const [KNOCKS, KNOCK_MS] = [24, 75];
 
 /** Says whether a container can be entered that no kubelet has said to run yet: that comes up to a second late. */
 async function answers(cluster: Cluster, pod: RunningPod, signal: AbortSignal): Promise<boolean> {

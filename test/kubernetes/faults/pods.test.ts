@@ -50,6 +50,43 @@ test("a session whose pod is deleted in the middle of a transfer ends loudly, an
   expect(await faulty().namespaces()).toEqual([namespace]);
 });
 
+test("the toolbox's container that is killed is there again, and nobody inside notices", async () => {
+  const { service, kubectl, namespaceOf } = faulty();
+  const ada = service.as("ada");
+  const session = ada.startSsh(["plain-main@slipway", "echo begun; read -r line; echo $line"], { timeoutMs: SLOW_MS });
+  await session.untilOutput(/begun/, SLOW_MS);
+  const namespace = await namespaceOf("plain-main");
+  const look = async (path: string): Promise<string> =>
+    kubectl(
+      "-n",
+      namespace,
+      "get",
+      "pod",
+      "main",
+      "-o",
+      `jsonpath={.status.containerStatuses[?(@.name=="slipway-toolbox")]${path}}`,
+    );
+  await until("the toolbox to be seen", async () => (await look(".state.running.startedAt")) !== "");
+  await kubectl(
+    "-n",
+    namespace,
+    "exec",
+    "main",
+    "-c",
+    "slipway-toolbox",
+    "--",
+    "/opt/slipway/bin/busybox",
+    "kill",
+    "1",
+  );
+  const isBack = async (): Promise<boolean> =>
+    (await look(".restartCount")) === "1" && (await look(".state.running.startedAt")) !== "";
+  await until("the toolbox to be there again", isBack, SLOW_MS);
+  expect(await ada.ssh(["plain-main@slipway", "echo new"], { timeoutMs: SLOW_MS })).toMatchObject({ stdout: "new\n" });
+  session.stdin.write("on\n");
+  expect(await session.ended).toMatchObject({ exitCode: 0, stdout: "begun\non\n" });
+});
+
 test("a login while the pod is still on its way out gets the next one", async () => {
   const { service, kubectl, namespaceOf } = faulty();
   const ada = service.as("ada");
