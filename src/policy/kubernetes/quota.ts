@@ -41,6 +41,9 @@ export function planLimitRange(facts: ObjectFacts, { each, ceiling, requestShare
 /** For what each container's request loses or gains when it is written in whole units. */
 const ROUNDING: Amount = { cpuCount: 0.05, memoryBytes: 2 ** 20 };
 
+/** Pods with a toolbox that count at one time: one that is gone does so until the quota has been counted anew. */
+const TARGETS = 2;
+
 /** Plans the quota. */
 export function planQuota(
   facts: ObjectFacts,
@@ -50,15 +53,23 @@ export function planQuota(
   const cpuCount = ceiling.cpuCount + largestPod.cpuCount + ROUNDING.cpuCount;
   const memoryBytes = ceiling.memoryBytes + largestPod.memoryBytes + ROUNDING.memoryBytes;
   const toolbox = toolboxLimit(sizes);
-  const requestsCpu = cpuCount * requestShare + ROUNDING.cpuCount + TOOLBOX_REQUEST.cpuCount;
-  const requestsMemory = memoryBytes * requestShare + ROUNDING.memoryBytes + TOOLBOX_REQUEST.memoryBytes;
+  const hard = {
+    limits: {
+      cpuCount: cpuCount + TARGETS * toolbox.cpuCount,
+      memoryBytes: memoryBytes + TARGETS * toolbox.memoryBytes,
+    },
+    requests: {
+      cpuCount: cpuCount * requestShare + ROUNDING.cpuCount + TARGETS * TOOLBOX_REQUEST.cpuCount,
+      memoryBytes: memoryBytes * requestShare + ROUNDING.memoryBytes + TARGETS * TOOLBOX_REQUEST.memoryBytes,
+    },
+  };
   return makeObject(facts, kinds.resourceQuota, "slipway", {
     spec: {
       hard: {
-        "limits.cpu": writeCpu(cpuCount + toolbox.cpuCount),
-        "limits.memory": writeBytes(memoryBytes + toolbox.memoryBytes),
-        "requests.cpu": writeCpu(requestsCpu),
-        "requests.memory": writeBytes(requestsMemory),
+        "limits.cpu": writeCpu(hard.limits.cpuCount),
+        "limits.memory": writeBytes(hard.limits.memoryBytes),
+        "requests.cpu": writeCpu(hard.requests.cpuCount),
+        "requests.memory": writeBytes(hard.requests.memoryBytes),
         // As many again for those that replace others or have not quite ended.
         pods: String(podCount * 2 + 2),
         persistentvolumeclaims: String(claimCount),
