@@ -50,14 +50,18 @@ async function podOf({ cluster, inside }: ReturnType<typeof both>, login: string
 test("a session by the address has its output, errors, code and bytes, and the door's end", async () => {
   const { inside } = both();
   const { ada } = inside;
+  expect((await ada.ssh(["hello-main@slipway", "true"], SLOW)).exitCode).toBe(0);
+  // One that has just started goes by exec until its kubelet has told where it is.
+  await until("the address of the pod", async () => (await podOf(both(), "hello-main")).address !== "");
+  await until("the end of one session", async () => (await ways(inside)).length === 1);
   const first = await ada.ssh(["hello-main@slipway", "cat; echo no >&2; exit 7"], { ...SLOW, input: "yes\n" });
   expect(first).toMatchObject({ exitCode: 7, stdout: "yes\n" });
   expect(first.stderr).toMatch(/^no$/m);
   const bytes = randomBytes(8 * 2 ** 20);
   const back = await ada.ssh(["hello-main@slipway", "cat"], { ...SLOW, input: bytes });
   expect(back.bytes.equals(bytes)).toBe(true);
-  await until("the end of two sessions", async () => (await ways(inside)).length === 2);
-  const ends = await inside.events("kubernetes.sshd-ended");
+  await until("the end of two more", async () => (await ways(inside)).length === 3);
+  const ends = (await inside.events("kubernetes.sshd-ended")).slice(1);
   expect(ends).toMatchObject([1, 2].map(() => ({ path: "podIP", type: "exited" })));
   expect(await inside.events("kubernetes.path-failed")).toEqual([]);
 });
