@@ -170,8 +170,8 @@ describe.each(Object.keys(IMAGES))("in a pod of %s", (pod) => {
       return stdout.trim().split("\n");
     };
     const others = ["refs/remotes/origin/HEAD", "refs/remotes/origin/feature/x", "refs/remotes/origin/main"];
-    await checkOut(exec, sourceOf("main"), soon());
-    await checkOut(exec, sourceOf("main"), soon());
+    await checkOut(exec, { source: sourceOf("main") }, soon());
+    await checkOut(exec, { source: sourceOf("main") }, soon());
     const made = ["## main...origin/main", "one", "refs/heads/main", ...others, "refs/tags/v1", "hello"];
     expect(await look()).toEqual(made);
     await switchBranch(exec, { source: sourceOf("feature/x") }, soon());
@@ -187,7 +187,9 @@ describe.each(Object.keys(IMAGES))("in a pod of %s", (pod) => {
     await sh("echo new >/workspace/hello/new");
     expect(await lookForWork(exec, "/workspace/hello", soon())).toMatchObject({ changedPaths: ["new"] });
     await switchBranch(exec, { source: sourceOf("main") }, soon());
-    await expect(checkOut(exec, sourceOf("nope"), soon())).rejects.toMatchObject({ code: "repository.unreached" });
+    await expect(checkOut(exec, { source: sourceOf("nope") }, soon())).rejects.toMatchObject({
+      code: "repository.unreached",
+    });
   });
 });
 

@@ -11,7 +11,7 @@ import { type Cluster, findReadyPod, mustFind, mustRunIn } from "./cluster.ts";
 import { switchBranch } from "./inside/checkout.ts";
 import { runInside } from "./inside/run-inside.ts";
 import type { Kept } from "./kept.ts";
-import { makeFilesText, START_SERVICE } from "./set-up.ts";
+import { aroundOf } from "./set-up.ts";
 import { findRevision } from "./sources.ts";
 import { closeStandby } from "./standby.ts";
 import { markNamespace } from "./starting.ts";
@@ -36,10 +36,7 @@ export async function claimMember(
   const pod = findReadyPod(cluster, found);
   if (pod === undefined) throw dead(spec.id, "its pod does not run");
   cluster.doors.prepare(spec.id, pod);
-  const around = {
-    before: makeFilesText({ spec, start }),
-    after: start.run === undefined ? "" : START_SERVICE,
-  };
+  const around = aroundOf({ spec, start });
   const marked = keptAsClaimed(found.kept, spec).then((kept) => markNamespace(cluster, kept, signal));
   const feeding = (): Promise<Exec> => cluster.standby.feeds.take(spec.id, pod, signal);
   const switched = switchBranch(feeding, { source: spec.source, around }, signal);

@@ -11,6 +11,7 @@ import type { EnvironmentSpec, Report, StartSpec } from "../runtime.ts";
 import { quoteWord } from "../shell-words.ts";
 import type { Cluster } from "./cluster.ts";
 import { RUN, TOOLS_SH } from "./inside.ts";
+import type { Around } from "./inside/checkout-text.ts";
 import { checkOut } from "./inside/checkout.ts";
 import { makeGitConfig } from "./inside/git-config.ts";
 import type { StartProgram } from "./inside/line.ts";
@@ -36,17 +37,20 @@ export async function setUpPod(
   const { spec, isNew, exec, report } = options;
   cluster.doors.prepare(spec.id, pod);
   const begun = cluster.clock.elapsed();
-  const parts = [mustRun(exec, makeFilesText(options), signal)];
-  if (isNew) parts.push(checkOut(exec, spec.source, signal));
-  const results = await Promise.allSettled(parts);
-  for (const result of results) if (result.status === "rejected") throw result.reason;
-  // Only after the checkout: a service that was started before it would find nothing to run.
-  if (options.start.run !== undefined) await mustRun(exec, START_SERVICE, signal);
+  const around = aroundOf(options);
+  // With the checkout in one program: each takes a node 50 ms to start.
+  if (isNew) await checkOut(exec, { source: spec.source, around }, signal);
+  else await mustRun(exec, `${around.before}\n${around.after}`, signal);
   report(isNew ? `checking out ${spec.source.branch}` : "setting up", cluster.clock.elapsed() - begun);
 }
 
+/** What is to be done before and after the checkout: a service that was started without it would find nothing to run. */
+export function aroundOf(options: Pick<SetUpOptions, "spec" | "start">): Around {
+  return { before: makeFilesText(options), after: options.start.run === undefined ? "" : START_SERVICE };
+}
+
 /** Shell lines that write what is in memory inside, and so is gone with the pod: who commits, and the service command. */
-export function makeFilesText({ spec, start }: Pick<SetUpOptions, "spec" | "start">): string {
+function makeFilesText({ spec, start }: Pick<SetUpOptions, "spec" | "start">): string {
   const { run, runEnv, workspaceFolder } = start;
   const files = [[`${RUN}/gitconfig`, makeGitConfig(spec)]];
   if (run !== undefined) {
@@ -61,7 +65,7 @@ export function makeFilesText({ spec, start }: Pick<SetUpOptions, "spec" | "star
 }
 
 /** Tells the first process to look for the service command. */
-export const START_SERVICE = "kill -HUP 1";
+const START_SERVICE = "kill -HUP 1";
 
 async function mustRun(exec: StartProgram, text: string, signal: AbortSignal): Promise<void> {
   const { exitCode, stderr } = await runInside(exec, { text, output: "out", maxBytes: 1_024 }, signal);

@@ -52,10 +52,19 @@ const DONE = `echo done
 read -r _ || :
 `;
 
+/** Lines of shell around a checkout or a switch. */
+export interface Around {
+  readonly before: string;
+  readonly after: string;
+}
+
+const NOTHING: Around = { before: "", after: "" };
+
 /** Makes the whole checkout beside its place and moves it there. Says `have` instead of `need` when there is one already. */
 export function makeCheckOutText(
   { repository, branch }: Source,
   { config, begin, defaultBranch }: CheckoutFiles,
+  { before, after }: Around = NOTHING,
 ): string {
   const folder = quoteWord(`${WORKSPACE}/${repository}`);
   // A name that no repository has: they begin with a letter or digit.
@@ -63,7 +72,9 @@ export function makeCheckOutText(
   const remoteHead = quoteWord(`ref: refs/remotes/origin/${defaultBranch ?? ""}`);
   const ref = quoteWord(`refs/heads/${branch}`);
   return `${PRELUDE}
+${before}
 if [ -e ${folder}/.git ]; then
+  ${after}
   echo have
   read -r _ || :
   exit 0
@@ -86,16 +97,9 @@ cd ..
 git read-tree -u --reset HEAD
 cd /
 mv -T ${part}-$$ ${folder}
+${after}
 ${DONE}`;
 }
-
-/** Lines of shell around a switch. */
-export interface Around {
-  readonly before: string;
-  readonly after: string;
-}
-
-const NOTHING: Around = { before: "", after: "" };
 
 /**
  * Changes the branch of a checkout that nobody has worked in: says what it has of the forge, up to the line `refs`, takes

@@ -16,6 +16,12 @@ import { feedBy } from "./feed.ts";
 import type { StartProgram } from "./line.ts";
 import { findMissing, onlyKnown, pourPack } from "./mirror-pack.ts";
 
+export interface Checkout {
+  readonly source: Source;
+  /** Lines of shell to be run before and after, in the same exec; either failing fails the whole. */
+  readonly around?: Around;
+}
+
 /**
  * Checks the branch out at `/workspace/<repository>` with its whole history: the remote's branches, tags and default branch
  * as in a clone, and the branch tracking its own. Does nothing where there is a checkout already; leaves nothing half made
@@ -23,7 +29,7 @@ import { findMissing, onlyKnown, pourPack } from "./mirror-pack.ts";
  *
  * @throws {Fault} `repository.unreached` when the mirror has not the branch, `runtime.failed`, `cluster.*`
  */
-export async function checkOut(exec: StartProgram, source: Source, signal: AbortSignal): Promise<void> {
+export async function checkOut(exec: StartProgram, { source, around }: Checkout, signal: AbortSignal): Promise<void> {
   const refs = readMirrorRefs(source.mirrorPath, signal);
   const talk = async (program: Exec, answers: Answers) => {
     const { heads, tags, ...rest } = await refs;
@@ -40,14 +46,9 @@ export async function checkOut(exec: StartProgram, source: Source, signal: Abort
     const { heads, defaultBranch } = known;
     const begin = findBegin(source, known);
     const remoteHead = defaultBranch !== undefined && heads.has(defaultBranch) ? defaultBranch : undefined;
-    return makeCheckOutText(source, { config: makeConfig(source, begin), begin, defaultBranch: remoteHead });
+    const files = { config: makeConfig(source, begin), begin, defaultBranch: remoteHead };
+    return makeCheckOutText(source, files, around);
   }
-}
-
-export interface Switch {
-  readonly source: Source;
-  /** Lines of shell to be run before and after, in the same exec; either failing fails the whole. */
-  readonly around?: Around;
 }
 
 /**
@@ -56,7 +57,11 @@ export interface Switch {
  *
  * @throws {Fault} as `checkOut` does
  */
-export async function switchBranch(exec: StartProgram, { source, around }: Switch, signal: AbortSignal): Promise<void> {
+export async function switchBranch(
+  exec: StartProgram,
+  { source, around }: Checkout,
+  signal: AbortSignal,
+): Promise<void> {
   const refs = readMirrorRefs(source.mirrorPath, signal);
   const talk = async (program: Exec, answers: Answers) => {
     const had = new Map<string, string>();
