@@ -581,23 +581,26 @@ test("every failure of GitHub is a fault, and no answer is made of it", async ()
   const cache = { read: async () => undefined, write: async () => {} };
   const parts = { clock: makeClock(), log: makeLog("silent"), cache, limits: { retryWaitMs: 5 } };
   const client = makeGithub({ ...github.configured(github.addToken("root")), ...parts });
-  const questions = () => [
-    client.listRepositories(ask()),
-    client.readRepository(shop, ask()),
-    client.listCollaborators(shop, ask()),
-    client.readRole(shop, ada, ask()),
-    client.readAccount(ada.id, ask()),
-    client.listKeys(ada, ask()),
-  ];
+  const codes = async (): Promise<string[]> => {
+    const questions = [
+      client.listRepositories(ask()),
+      client.readRepository(shop, ask()),
+      client.listCollaborators(shop, ask()),
+      client.readRole(shop, ada, ask()),
+      client.readAccount(ada.id, ask()),
+      client.listKeys(ada, ask()),
+    ];
+    return Promise.all(questions.map(codeOf));
+  };
+  const all = (code: string): string[] => Array.from({ length: 6 }, () => code);
   for (const trouble of [{ type: "refuse" }, { type: "reset" }, { type: "truncated" }, { type: "garbage" }] as const) {
     const ongoing = await github.server.trouble(trouble);
-    for (const question of questions())
-      expect([trouble.type, await codeOf(question)]).toEqual([trouble.type, "forge.unreached"]);
+    expect(await codes(), trouble.type).toEqual(all("forge.unreached"));
     await ongoing.end();
   }
-  for (const question of questions()) expect(await codeOf(question)).toBe("fine");
+  expect(await codes()).toEqual(all("fine"));
   github.limits.exhaust();
-  for (const question of questions()) expect(await codeOf(question)).toBe("forge.limited");
+  expect(await codes()).toEqual(all("forge.limited"));
 });
 
 test("readWebhook() reads what GitHub sends for each change", async () => {
