@@ -12,8 +12,11 @@ import { mayRunUnseen } from "./judge-pod.ts";
 import { keepOf } from "./keeping.ts";
 import { type Rest, restsOf } from "./resting.ts";
 
-/** How long kubelets may take, who wait for the grace of a pod; nodes may be away (guess). */
-const ENDED_MS = 120_000;
+/**
+ * How long pods may take to be gone, for whose grace kubelets wait; nodes may be away (guess). Kubelet 1.20.2 took up to 60 s where
+ * it was busy: it takes the pod's own container away only once a minute.
+ */
+export const ENDED_MS = 120_000;
 
 /** Kubelets look once a second whether a container runs (guess: busy ones in a few). */
 const SEEN_MS = 5_000;

@@ -122,7 +122,7 @@ interface Applying {
 /** Makes what is in the cluster what is planned. @returns what is to be remembered, and what could not be so */
 async function applyPlan(
   cluster: Cluster,
-  { plan, now, before, options: { spec, start } }: Applying,
+  { plan, now, before, options: { spec, start, report } }: Applying,
   signal: AbortSignal,
 ): Promise<{ readonly applied: NonNullable<Kept["applied"]>; readonly stays: readonly string[] }> {
   const pullSecrets = await copyPullSecrets(cluster, factsOf(cluster, spec, start), signal);
@@ -133,7 +133,7 @@ async function applyPlan(
   const stays = [...(await applyAll(cluster, base, signal))];
   // Before others take their place in the quota.
   stays.push(...(await removeDropped(cluster, { id: spec.id, dropped }, signal)));
-  await clearEndedPods(cluster, plan, signal);
+  await clearEndedPods(cluster, { plan, report }, signal);
   stays.push(...(await applyAll(cluster, await asAwake(cluster.api, plan.workloads, signal), signal)));
   return { applied: [...planned, ...dropped.filter(({ kind }) => kind === kinds.volumeClaim.kind)], stays };
 }

@@ -12,6 +12,7 @@ import type { Report } from "../runtime.ts";
 import { type Cluster, execIn, findPod, isEnding } from "./cluster.ts";
 import { runInside } from "./inside/run-inside.ts";
 import { judgePod, type PodState, type RunningPod } from "./judge-pod.ts";
+import { ENDED_MS } from "./sleeping.ts";
 import { whyNoPod } from "./why-no-pod.ts";
 
 /** How long images may take to be pulled, and nodes to be found (guess). */
@@ -26,13 +27,10 @@ const REFUSED_MS = 30_000;
 /** When to look why there is no pod at all, and to tell what one waits for. */
 const PATIENCE_MS = 5_000;
 
-/** How long an ended pod may take to be gone (guess: five times its grace). */
-const CLEARED_MS = 25_000;
-
 /** Removes pods of a plan that have no workload and have ended, or are about to: nothing makes them run again. */
 export async function clearEndedPods(
   cluster: Cluster,
-  { workloads, target }: Plan,
+  { plan: { workloads, target }, report }: Pick<PodWanted, "plan" | "report">,
   signal: AbortSignal,
 ): Promise<void> {
   const pods = workloads.filter(({ kind }) => kind === kinds.pod.kind);
@@ -40,23 +38,35 @@ export async function clearEndedPods(
     pods.map(async (planned) => {
       const pod = findSame(cluster, planned);
       const type = pod === undefined ? "coming" : judgePod(pod, target.container).type;
-      if (pod !== undefined && (type === "failed" || type === "ending")) await clearPod(cluster, pod, signal);
+      if (pod !== undefined && (type === "failed" || type === "ending"))
+        await clearPod(cluster, { pod, report }, signal);
     }),
   );
 }
 
-async function clearPod(cluster: Cluster, pod: KubernetesObject, signal: AbortSignal): Promise<void> {
+async function clearPod(
+  cluster: Cluster,
+  { pod, report }: { readonly pod: KubernetesObject; readonly report: Report },
+  signal: AbortSignal,
+): Promise<void> {
   const { name, namespace = "", uid = "" } = pod.metadata;
   if (!isEnding(pod)) await cluster.api.remove({ of: kinds.pod, namespace, name }, { uid }, signal);
-  const late = AbortSignal.any([signal, AbortSignal.timeout(CLEARED_MS)]);
+  const late = AbortSignal.any([signal, AbortSignal.timeout(ENDED_MS)]);
+  const cancel = cluster.clock.after(PATIENCE_MS, () =>
+    report("waiting: the pod it had before still ends", PATIENCE_MS),
+  );
   const isGone = (): true | undefined => findSame(cluster, pod)?.metadata.uid !== uid || undefined;
-  await cluster.pods.until(isGone, late).catch((cause: unknown) => {
+  try {
+    await cluster.pods.until(isGone, late);
+  } catch (cause) {
     signal.throwIfAborted();
     throw new Fault("environment.stuck", `Cannot start in ${namespace}: the ended pod ${name} does not go`, {
       told: `the pod it had before does not end; its node may be away`,
       cause,
     });
-  });
+  } finally {
+    cancel();
+  }
 }
 
 function findSame({ pods }: Cluster, { metadata }: KubernetesObject): KubernetesObject | undefined {

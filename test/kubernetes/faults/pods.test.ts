@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { until } from "../../harness/wait.ts";
-import { lobby, SLOW_MS, useFaulty } from "./use-faulty.ts";
+import { HOOK_MS, lobby, SLOW_MS, useFaulty } from "./use-faulty.ts";
 
 const EXAMPLES = join(import.meta.dirname, "../../../examples");
 const kustomization = readFileSync(join(EXAMPLES, "hello-kubernetes/k8s/kustomization.yaml"), "utf8");
@@ -30,55 +30,67 @@ async function deletePod(namespace: string): Promise<void> {
   await kubectl("delete", "--wait=false", ...pod);
 }
 
-test("a session whose pod is deleted in the middle of a transfer ends loudly, and the next one has its files", async () => {
-  const { service, namespaceOf } = faulty();
-  const ada = service.as("ada");
-  expect((await ada.ssh(["plain-main@slipway", "echo mine >kept"], { timeoutMs: SLOW_MS })).exitCode).toBe(0);
-  const transfer = ada.startSsh(["plain-main@slipway", "echo begun; cat /dev/zero"], { timeoutMs: SLOW_MS });
-  await transfer.untilOutput(/begun/);
-  const namespace = await namespaceOf("plain-main");
-  await deletePod(namespace);
-  const since = performance.now();
-  const ended = await transfer.ended;
-  const tookMs = performance.now() - since;
-  process.stderr.write(`pods: a session ended ${Math.round(tookMs)} ms after its pod was deleted\n`);
-  expect(tookMs).toBeLessThan(LOUD_MS);
-  expect(ended.exitCode).toBe(255);
-  expect(ended.stderr).toMatch(/the environment ended this session/);
-  const next = await ada.ssh(["plain-main@slipway", "cat kept"], { timeoutMs: SLOW_MS });
-  expect(next).toMatchObject({ exitCode: 0, stdout: "mine\n" });
-  expect(await faulty().namespaces()).toEqual([namespace]);
-});
+test(
+  "a session whose pod is deleted in the middle of a transfer ends loudly, and the next one has its files",
+  { timeout: HOOK_MS },
+  async () => {
+    const { service, namespaceOf } = faulty();
+    const ada = service.as("ada");
+    expect((await ada.ssh(["plain-main@slipway", "echo mine >kept"], { timeoutMs: SLOW_MS })).exitCode).toBe(0);
+    const transfer = ada.startSsh(["plain-main@slipway", "echo begun; cat /dev/zero"], { timeoutMs: SLOW_MS });
+    await transfer.untilOutput(/begun/);
+    const namespace = await namespaceOf("plain-main");
+    await deletePod(namespace);
+    const since = performance.now();
+    const ended = await transfer.ended;
+    const tookMs = performance.now() - since;
+    process.stderr.write(`pods: a session ended ${Math.round(tookMs)} ms after its pod was deleted\n`);
+    expect(tookMs).toBeLessThan(LOUD_MS);
+    expect(ended.exitCode).toBe(255);
+    expect(ended.stderr).toMatch(/the environment ended this session/);
+    const next = await ada.ssh(["plain-main@slipway", "cat kept"], { timeoutMs: SLOW_MS });
+    expect(next).toMatchObject({ exitCode: 0, stdout: "mine\n" });
+    expect(await faulty().namespaces()).toEqual([namespace]);
+  },
+);
 
-test("the toolbox's container that is killed is there again, and nobody inside notices", async () => {
-  const { service, kubectl, namespaceOf } = faulty();
-  const ada = service.as("ada");
-  const session = ada.startSsh(["plain-main@slipway", "echo begun; read -r line; echo $line"], { timeoutMs: SLOW_MS });
-  await session.untilOutput(/begun/, SLOW_MS);
-  const namespace = await namespaceOf("plain-main");
-  const look = async (path: string): Promise<string> =>
-    kubectl(
-      "-n",
-      namespace,
-      "get",
-      "pod",
-      "main",
-      "-o",
-      `jsonpath={.status.containerStatuses[?(@.name=="slipway-toolbox")]${path}}`,
-    );
-  await until("the toolbox to be seen", async () => (await look(".state.running.startedAt")) !== "");
-  const kill = ["exec", "main", "-c", "slipway-toolbox", "--", "/opt/slipway/bin/busybox", "kill", "1"];
-  // The program that kills it may die with it.
-  await kubectl("-n", namespace, ...kill).catch(() => "");
-  const isBack = async (): Promise<boolean> =>
-    (await look(".restartCount")) === "1" && (await look(".state.running.startedAt")) !== "";
-  await until("the toolbox to be there again", isBack, SLOW_MS);
-  expect(await ada.ssh(["plain-main@slipway", "echo new"], { timeoutMs: SLOW_MS })).toMatchObject({ stdout: "new\n" });
-  session.stdin.write("on\n");
-  expect(await session.ended).toMatchObject({ exitCode: 0, stdout: "begun\non\n" });
-});
+test(
+  "the toolbox's container that is killed is there again, and nobody inside notices",
+  { timeout: HOOK_MS },
+  async () => {
+    const { service, kubectl, namespaceOf } = faulty();
+    const ada = service.as("ada");
+    const session = ada.startSsh(["plain-main@slipway", "echo begun; read -r line; echo $line"], {
+      timeoutMs: SLOW_MS,
+    });
+    await session.untilOutput(/begun/, SLOW_MS);
+    const namespace = await namespaceOf("plain-main");
+    const look = async (path: string): Promise<string> =>
+      kubectl(
+        "-n",
+        namespace,
+        "get",
+        "pod",
+        "main",
+        "-o",
+        `jsonpath={.status.containerStatuses[?(@.name=="slipway-toolbox")]${path}}`,
+      );
+    await until("the toolbox to be seen", async () => (await look(".state.running.startedAt")) !== "");
+    const kill = ["exec", "main", "-c", "slipway-toolbox", "--", "/opt/slipway/bin/busybox", "kill", "1"];
+    // The program that kills it may die with it.
+    await kubectl("-n", namespace, ...kill).catch(() => "");
+    const isBack = async (): Promise<boolean> =>
+      (await look(".restartCount")) === "1" && (await look(".state.running.startedAt")) !== "";
+    await until("the toolbox to be there again", isBack, SLOW_MS);
+    expect(await ada.ssh(["plain-main@slipway", "echo new"], { timeoutMs: SLOW_MS })).toMatchObject({
+      stdout: "new\n",
+    });
+    session.stdin.write("on\n");
+    expect(await session.ended).toMatchObject({ exitCode: 0, stdout: "begun\non\n" });
+  },
+);
 
-test("a login while the pod is still on its way out gets the next one", async () => {
+test("a login while the pod is still on its way out gets the next one", { timeout: HOOK_MS }, async () => {
   const { service, kubectl, namespaceOf } = faulty();
   const ada = service.as("ada");
   expect((await ada.ssh(["plain-main@slipway", "true"], { timeoutMs: SLOW_MS })).exitCode).toBe(0);
@@ -95,27 +107,31 @@ test("a login while the pod is still on its way out gets the next one", async ()
   expect(await login.ended).toMatchObject({ exitCode: 0, stdout: "in\n" });
 });
 
-test("an environment that its kubelet evicted for using up the disk is there again at the next login, files and all", async () => {
-  const { service, kubectl, apply, namespaceOf } = faulty();
-  const ada = service.as("ada");
-  expect((await ada.ssh(["plain-main@slipway", "echo mine >kept"], { timeoutMs: SLOW_MS })).exitCode).toBe(0);
-  const namespace = await namespaceOf("plain-main");
-  await lobby(ada, "sleep", "plain-main");
-  const limit = { type: "Container", default: { "ephemeral-storage": "64Mi" } };
-  const metadata = { name: "disk", namespace };
-  await apply({ apiVersion: "v1", kind: "LimitRange", metadata, spec: { limits: [limit] } });
-  const fill = "head -c 200M /dev/zero >/tmp/full; echo filled; sleep 1000";
-  const session = ada.startSsh(["plain-main@slipway", fill], { timeoutMs: SLOW_MS });
-  await session.untilOutput(/filled/, SLOW_MS);
-  const ended = await session.ended;
-  expect(ended.exitCode).toBe(255);
-  expect(ended.stderr).toMatch(/the environment ended this session/);
-  expect(await kubectl("-n", namespace, "get", "pod", "main", "-o", "jsonpath={.status.reason}")).toBe("Evicted");
-  const next = await ada.ssh(["plain-main@slipway", "cat kept; ls /tmp"], { timeoutMs: SLOW_MS });
-  expect(next).toMatchObject({ exitCode: 0, stdout: "mine\n" });
-});
+test(
+  "an environment that its kubelet evicted for using up the disk is there again at the next login, files and all",
+  { timeout: HOOK_MS },
+  async () => {
+    const { service, kubectl, apply, namespaceOf } = faulty();
+    const ada = service.as("ada");
+    expect((await ada.ssh(["plain-main@slipway", "echo mine >kept"], { timeoutMs: SLOW_MS })).exitCode).toBe(0);
+    const namespace = await namespaceOf("plain-main");
+    await lobby(ada, "sleep", "plain-main");
+    const limit = { type: "Container", default: { "ephemeral-storage": "64Mi" } };
+    const metadata = { name: "disk", namespace };
+    await apply({ apiVersion: "v1", kind: "LimitRange", metadata, spec: { limits: [limit] } });
+    const fill = "head -c 200M /dev/zero >/tmp/full; echo filled; sleep 1000";
+    const session = ada.startSsh(["plain-main@slipway", fill], { timeoutMs: SLOW_MS });
+    await session.untilOutput(/filled/, SLOW_MS);
+    const ended = await session.ended;
+    expect(ended.exitCode).toBe(255);
+    expect(ended.stderr).toMatch(/the environment ended this session/);
+    expect(await kubectl("-n", namespace, "get", "pod", "main", "-o", "jsonpath={.status.reason}")).toBe("Evicted");
+    const next = await ada.ssh(["plain-main@slipway", "cat kept; ls /tmp"], { timeoutMs: SLOW_MS });
+    expect(next).toMatchObject({ exitCode: 0, stdout: "mine\n" });
+  },
+);
 
-test("the pod of a Deployment that was replaced is set up again at the next login", async () => {
+test("the pod of a Deployment that was replaced is set up again at the next login", { timeout: HOOK_MS }, async () => {
   const { service, namespaceOf } = faulty();
   const ada = service.as("ada");
   const look = "cat kept 2>/dev/null; git config user.name; wget -qO- http://127.0.0.1:8080/ | head -c 1";
