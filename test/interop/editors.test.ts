@@ -113,7 +113,8 @@ test("JetBrains Gateway puts its backend by SFTP, unpacks and starts it, and lea
   expect(packed.exitCode).toBe(0);
   expect((await sftp("hello-ide", ["-mkdir .cache", `put ${archive} /tmp/backend.tar.gz`])).exitCode).toBe(0);
   const start =
-    "mkdir -p ~/.cache/JetBrains && tar -C ~/.cache/JetBrains -xzf /tmp/backend.tar.gz && (setsid ~/.cache/JetBrains/backend/start </dev/null >/dev/null 2>&1 & echo $!)";
+    "mkdir -p ~/.cache/JetBrains && tar -C ~/.cache/JetBrains -xzf /tmp/backend.tar.gz && (setsid ~/.cache/JetBrains/backend/start </dev/null >/dev/null 2>&1 & echo $!); until pgrep -f 'sleep 1000'; do sleep 0.05; done";
+  // Whatever is not out of the terminal's session when that ends goes with it.
   const started = await ssh(["-tt", LOGIN, start]);
   expect(started.exitCode).toBe(0);
   const alive = await ssh([LOGIN, `pgrep -f 'sleep 1000' | wc -l`]);

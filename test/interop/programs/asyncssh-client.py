@@ -25,8 +25,16 @@ async def echo_over(connection, number):
         return await process.stdout.read() == payload
 
 
+class Seen(dict):
+    """Says on standard error how far it came, for whoever has to find out where it stopped."""
+
+    def __setitem__(self, name, value):
+        super().__setitem__(name, value)
+        print(f"seen: {name}", file=sys.stderr, flush=True)
+
+
 async def main():
-    seen = {}
+    seen = Seen()
     banners = []
 
     class Client(asyncssh.SSHClient):
