@@ -89,7 +89,9 @@ async def main():
         writer.close()
 
     listener = await connection.start_server(lambda *_: serve, "localhost", 0)
-    ran = await connection.run(f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{listener.get_port()}; cat <&3'")
+    # Not by "cat": that of BusyBox has the kernel move what comes from the connection to the pipe that is its output, which
+    # keeps the pipe locked while it waits. The sshd at the other end of both waits for itself then.
+    ran = await connection.run(f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{listener.get_port()}; dd 2>/dev/null <&3'")
     seen["reverse"] = ran.stdout
     connection.close()
     await connection.wait_closed()
