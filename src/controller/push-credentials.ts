@@ -156,7 +156,7 @@ class CredentialDesk {
         if (this.#held === made) this.#held = undefined;
       });
       await audit.append({ type: "credential.issued", environment, person, repository });
-      return this.#held ?? "lost";
+      return this.#held === made ? made : "lost";
     }
     return undefined;
   }

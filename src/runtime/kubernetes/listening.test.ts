@@ -150,7 +150,7 @@ test.each([
   const hungUp: boolean[] = [];
   for (const state of ["waiting", "taking", "failing"]) {
     if (state === "taking") putReady(putPod("one"));
-    failure = state === "failing" ? new Error("away") : undefined;
+    failure = state === "failing" ? new Error("The cluster is away") : undefined;
     const listener = listening.listen("k3x9", (stream) => stream.once("close", () => hungUp.push(true)));
     await tick();
     if (state === "taking") insides.at(-1)?.write(hex("question"));

@@ -109,7 +109,7 @@ async function untilReady(cluster: Cluster, id: string, signal: AbortSignal): Pr
 async function untilGone({ pods }: Cluster, { namespace, name, uid }: RunningPod, signal: AbortSignal): Promise<void> {
   const isGone = (): true | undefined => {
     const pod = pods.find(namespace, name);
-    return pod === undefined || pod.metadata.uid !== uid || isEnding(pod) || undefined;
+    return pod?.metadata.uid !== uid || isEnding(pod) || undefined;
   };
   await pods.until(isGone, signal);
 }
