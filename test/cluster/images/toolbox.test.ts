@@ -132,16 +132,17 @@ describe.each(KINDS)("in $image as $uid", ({ image, uid, shell }) => {
     const answer = "username=u\npassword=p %s\\n\ntold=slipway: well\n";
     running.stdin.write(`${Buffer.from(answer).toString("hex")}\n`);
     const asked = await asking;
-    expect(asked).toMatchObject({ exitCode: 0, stderr: "slipway: well\n" });
+    expect([asked.exitCode, asked.stderr]).toEqual([0, expect.stringMatching(/^slipway: well$/m)]);
     expect(asked.stdout).toContain("username=u\npassword=p %s\\n\n");
     const store = await ssh(git("approve", `${about}username=u\npassword=p\n`));
-    expect(store).toMatchObject({ exitCode: 0, stdout: "", stderr: "" });
+    expect(store).toMatchObject({ exitCode: 0, stdout: "" });
     expect((await ssh(`stat -c '%a %F' ${CALLS_SOCKET}`)).stdout).toBe("600 socket\n");
     running.stdin.end();
     expect((await running.ended).stdout).toBe(`${question}\n`);
     const alone = await ssh(git("fill", about));
     expect(alone.exitCode).toBe(128);
-    expect(alone.stderr).toMatch(/^fatal: could not read Username for '[^']*': terminal prompts disabled\n$/);
+    expect(alone.stderr).not.toContain("calls");
+    expect(alone.stderr).toMatch(/^fatal: could not read Username for '[^']*': terminal prompts disabled$/m);
   });
 
   test("ssh inside knows who it is without an entry in the image", async () => {

@@ -1,5 +1,5 @@
 /**
- * The ports of a forge server: plain HTTP and HTTPS on the loopback, which can refuse connections for a while and then
+ * The ports of a forge server: plain HTTP and HTTPS, which can refuse connections for a while and then
  * be there again at the same numbers.
  *
  * @module
@@ -12,9 +12,11 @@ import type { Certificate } from "./certificate.ts";
 export class Listeners {
   readonly httpPort: number;
   readonly httpsPort: number;
+  readonly address: string;
   readonly #servers: readonly (readonly [server: Server, port: number])[];
 
-  constructor(servers: readonly [http: readonly [Server, number], https: readonly [Server, number]]) {
+  constructor(address: string, servers: readonly [http: readonly [Server, number], https: readonly [Server, number]]) {
+    this.address = address;
     this.#servers = servers;
     this.httpPort = servers[0][1];
     this.httpsPort = servers[1][1];
@@ -23,7 +25,7 @@ export class Listeners {
   /** Lets connections in again after `refuse`. */
   async accept(): Promise<void> {
     for (const [server, port] of this.#servers) {
-      if (!server.listening) await listenAt(server, port);
+      if (!server.listening) await listenAt(server, port, this.address);
     }
   }
 
@@ -39,13 +41,13 @@ export class Listeners {
   }
 }
 
-/** Opens both ports. */
+/** Opens both ports at the address that the certificate is for. */
 export async function openListeners(handle: RequestListener, certificate: Certificate): Promise<Listeners> {
-  const { key, cert } = certificate;
+  const { key, cert, address } = certificate;
   const http = createServer(handle);
   const https = createSecureServer({ key, cert }, handle);
-  return new Listeners([
-    [http, await listenAtFree(http)],
-    [https, await listenAtFree(https)],
+  return new Listeners(address, [
+    [http, await listenAtFree(http, address)],
+    [https, await listenAtFree(https, address)],
   ]);
 }
