@@ -21,7 +21,7 @@ beforeAll(async () => {
   world = await openForgeService({
     github: { address, repos: ["shop", "till"] },
     forge: { readOnly: "environment" },
-    settings: { pools: { till: { repository: "till", size: 1 } } },
+    settings: { pools: { till: { repository: "acme/till", size: 1 } } },
     open: (options) => openClusterService({ ...options, cluster: { tiers: { lightweight: { request: 0.02 } } } }),
   });
   const { github } = world;
@@ -30,7 +30,7 @@ beforeAll(async () => {
 }, HOOK_MS);
 
 afterAll(async () => {
-  if (address !== undefined) await world[Symbol.asyncDispose]();
+  if (address !== undefined) await (world as ForgeService | undefined)?.[Symbol.asyncDispose]();
 }, HOOK_MS);
 
 beforeEach((ctx) => {

@@ -32,7 +32,7 @@ export interface GithubSpec {
   /** Repositories of the organisation; private unless they say otherwise. */
   readonly repos?: readonly (string | (RepositorySpec & { readonly name: string }))[];
   readonly people?: readonly (PersonSpec & { readonly role?: PersonRole })[];
-  /** Of this machine, to listen at. @default the loopback */
+  /** Of this machine, at which HTTPS is. @default the loopback */
   readonly address?: string | undefined;
   /** The App that is installed on the organisation; `false`: none. @default with what Slipway needs */
   readonly app?: Omit<AppSpec, "ownerLogin"> | false;

@@ -29,7 +29,7 @@ export interface ForgeServerOptions {
   enter?(request: ForgeRequest): () => void;
   /** Who may clone and push what. */
   readonly git: GitDesk;
-  /** Of this machine, to listen at. @default the loopback */
+  /** Of this machine, at which HTTPS is. @default the loopback */
   readonly address?: string | undefined;
 }
 
@@ -39,7 +39,7 @@ class ForgeViolation extends Error {
 }
 
 export class ForgeServer implements AsyncDisposable {
-  /** `http://<address>:<port>` */
+  /** `http://127.0.0.1:<port>` */
   readonly origin: string;
   /** `https://<address>:<port>`; git goes here. */
   readonly httpsOrigin: string;
@@ -56,7 +56,7 @@ export class ForgeServer implements AsyncDisposable {
   constructor(parts: Parts) {
     this.#parts = parts;
     const { address, httpPort, httpsPort } = parts.listeners;
-    this.origin = `http://${address}:${httpPort}`;
+    this.origin = `http://127.0.0.1:${httpPort}`;
     this.httpsOrigin = `https://${address}:${httpsPort}`;
     this.caFile = parts.caFile;
     this.folder = parts.folder;
