@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { openForgeService, type ForgeService } from "../access/open-forge-service.ts";
+import { CALLS } from "../../src/runtime/kubernetes/inside.ts";
 import { breakableCluster } from "../cluster/shared-cluster.ts";
 import type { Client } from "../harness/client.ts";
 import type { Ended } from "../harness/program.ts";
@@ -73,6 +74,14 @@ test(
     expect(await push("shop-main", "one")).toMatchObject({ exitCode: 0, stdout: "pushed\n" });
     const other = await inside("shop-main", `GIT_TERMINAL_PROMPT=0 git ls-remote ${github.url}/acme/till.git`);
     expect(other.exitCode).toBe(128);
+
+    // Whoever is inside may end the program that takes calls; another is there before the helper gives up.
+    const end = await inside(
+      "shop-main",
+      `kill -9 $(grep -l ^${CALLS} /proc/[0-9]*/cmdline | grep -o '[0-9]*') && echo killed`,
+    );
+    expect(end.stdout, end.stderr).toBe("killed\n");
+    expect(await push("shop-main", "one")).toMatchObject({ exitCode: 0, stdout: "pushed\n" });
 
     // She may still read, so she still gets in.
     github.world.setCollaborator("acme/shop", "ivy", "pull");
