@@ -65,7 +65,9 @@ for part in upload-pack receive-pack upload-archive; do
 done
 
 # Static, so they need no more than themselves.
-gcc -O2 -Wall -Wextra -Werror -static -s -o "$top/libexec/listen" "$here/listen.c"
+for program in listen calls; do
+  gcc -O2 -Wall -Wextra -Werror -static -s -o "$top/libexec/$program" "$here/$program.c"
+done
 cp /bin/busybox "$top/bin/busybox"
 ln -s busybox "$top/bin/sh"
 for applet in $("$top/bin/busybox" --list); do

@@ -15,7 +15,7 @@ export interface CredentialQuestion {
   readonly username?: string;
 }
 
-/** First line of a call; `git-credential.sh` writes it. */
+/** First line of a call; `git-credential.sh` of the sandbox and `git-credential` of the toolbox write it. */
 const CALL = "git-credential";
 
 /** Reads a call; `undefined` when it is none, or leaves out what it is about. */

@@ -16,6 +16,7 @@ import type { BranchReader } from "./clusters.ts";
 import type { Context } from "./context.ts";
 import { startSpecOf } from "./definition.ts";
 import type { MemberSpec } from "./pools/ports.ts";
+import { tokenUrl } from "./push-credentials.ts";
 
 export interface MembersOptions extends Pick<Context, "mirrors"> {
   readonly reader: BranchReader;
@@ -54,7 +55,7 @@ export async function describeMember(
   const source: Source = {
     repository: repository.name,
     mirrorPath,
-    originUrl: repository.pushUrl ?? mirrors.originUrlOf(repository.id),
+    originUrl: tokenUrl(repository)?.href ?? repository.pushUrl ?? mirrors.originUrlOf(repository.id),
     branch,
   };
   return {

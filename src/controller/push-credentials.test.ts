@@ -144,6 +144,47 @@ describe("an environment's calls", () => {
     expect(clock.pendingCount).toBe(0);
   });
 
+  /** Who had lost the right while a token was made was told that the forge makes none. */
+  test("are told the reason when the right goes while their token is made, which is ended and not handed out", async () => {
+    const revoked: string[] = [];
+    const tellLost: (() => void)[] = [];
+    make = async () => {
+      const password = `secret-${++made}`;
+      return {
+        username: "u",
+        password,
+        expiresAt: clock.now() + HOUR_MS,
+        revoke: async () => void revoked.push(password),
+      };
+    };
+    const watchPush = (_person: string, _repository: string, onLost: () => void): (() => void) => {
+      tellLost.push(onLost);
+      return () => undefined;
+    };
+    let told: string | undefined;
+    const append = async (): Promise<void> => {
+      if (told !== undefined) use = { allowed: false, isUnverified: false, told };
+      tellLost.at(-1)?.();
+    };
+    const ask = await listen({ directory: { ...world.context().directory, watchPush }, audit: { append } });
+    told = "ada is no collaborator of acme/shop";
+    expect(await ask(ASK)).toBe(`told=slipway: cannot push to acme/shop: ${told}\n`);
+    expect(logged.join("\n")).toMatch(/push\.refused .*"reason":"ada is no collaborator of acme\/shop"/);
+    told = undefined;
+    use = { allowed: true };
+    expect(await ask(ASK)).toBe(
+      "told=slipway: cannot push to acme/shop: the right to push to it was just changed; try again\n",
+    );
+    await clock.advance(0);
+    expect(revoked).toEqual(["secret-1", "secret-2"]);
+  });
+
+  test("are told when the forge makes no token for their repository", async () => {
+    const ask = await listen();
+    make = async () => undefined;
+    expect(await ask(ASK)).toBe("told=slipway: cannot push to acme/shop: its forge makes no token for it\n");
+  });
+
   test("get tokens whose right is watched until they end by themselves", async () => {
     let watchCount = 0;
     make = async () => ({
@@ -301,17 +342,18 @@ describe("environments", () => {
     expect(world.runtime.takers.size).toBe(0);
   });
 
-  // In a pod nothing asks us for a token: over https git asked the person for a password, and no agent could help.
-  test("on a cluster push with keys of their own, whatever the forge makes", async () => {
+  test("on a cluster push over https too, and call us from there", async () => {
     await using onClusters = await makeClusterWorld();
     onClusters.world.repositories.set("hello", { ...SHOP, pushUrl: "git@github.example:acme/shop.git" });
     const { id } = await onClusters
       .serve({ pushCredential })
       .enter({ who, login: "hello-main" }, () => undefined, never);
-    const source = onClusters.runtimes.east.environments.get(id)?.spec?.source;
-    expect(source).toMatchObject({ originUrl: "git@github.example:acme/shop.git" });
-    expect(source).not.toHaveProperty("credentialHost");
-    expect(onClusters.runtimes.east.takers.size).toBe(0);
+    const { environments, takers } = onClusters.runtimes.east;
+    expect(environments.get(id)?.spec?.source).toMatchObject({
+      originUrl: "https://github.example/acme/shop.git",
+      credentialHost: "github.example",
+    });
+    expect(await call(takers.get(id), ASK)).toBe("username=u\npassword=p\n");
   });
 
   test("may call from their first command on", async () => {

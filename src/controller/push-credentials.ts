@@ -11,6 +11,7 @@ import type { Duplex } from "node:stream";
 import { Fault, toldOf } from "../base/fault.ts";
 import type { GitCredential } from "../forge/forge-client.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
+import type { Repository } from "../wire/repository.ts";
 import type { Context } from "./context.ts";
 import { type CredentialQuestion, makeCredentialAnswer, readCredentialQuestion } from "./credential-words.ts";
 import { guardToken } from "./guard-token.ts";
@@ -26,17 +27,18 @@ const PAUSE_MS = 10_000;
 /** Calls of one environment in a minute; those beyond get no answer, and no line in the log (guess: git asks once a push). */
 const CALLS_A_MINUTE = 60;
 
-/**
- * Where a person pushes by token; `undefined` where they do it with keys of their own, as on every cluster: from inside of a
- * pod nobody can call us yet.
- */
+/** Where a person pushes by token; `undefined` where they do it with keys of their own. */
 export function tokenUrlOf(
-  { directory, pushCredential, clusters }: Pick<Context, "directory" | "pushCredential" | "clusters">,
+  { directory, pushCredential }: Pick<Context, "directory" | "pushCredential">,
   repository: string,
 ): URL | undefined {
-  const known = directory.repository(repository);
-  if (clusters !== undefined || pushCredential === undefined || known?.canPushByToken !== true) return undefined;
-  const url = URL.parse(known.url);
+  return pushCredential === undefined ? undefined : tokenUrl(directory.repository(repository));
+}
+
+/** The same of a repository whose forge is there to make tokens. */
+export function tokenUrl(repository: Repository | undefined): URL | undefined {
+  if (repository?.canPushByToken !== true) return undefined;
+  const url = URL.parse(repository.url);
   return url?.protocol === "https:" ? url : undefined;
 }
 
@@ -109,25 +111,34 @@ class CredentialDesk {
     const url = tokenUrlOf(this.#context, repository);
     if (url === undefined || !isAbout(question, url)) {
       // Nothing is said: git may well get what it wants elsewhere, as for another repository of the same host.
-      log.info("push.refused", { ...this.#facts(), reason: "it is not about the repository of the environment" });
+      const what = url === undefined ? "one that its forge makes tokens for" : "the repository of the environment";
+      log.info("push.refused", { ...this.#facts(), reason: `it is not about ${what}` });
       return "";
     }
-    const use = await directory.mayPush(person, repository, signal);
-    if (!use.allowed) {
+    const refuse = (told: string): string => {
       this.#held = undefined;
-      log.warn("push.refused", { ...this.#facts(), reason: use.told });
-      return this.#tell(use.told);
-    }
+      log.warn("push.refused", { ...this.#facts(), reason: told });
+      return this.#tell(told);
+    };
+    const use = await directory.mayPush(person, repository, signal);
+    if (!use.allowed) return refuse(use.told);
     const credential = await this.#credential(signal);
     signal.throwIfAborted();
-    if (credential === undefined) return this.#tell("its forge makes no token for it");
+    if (credential === undefined) return refuse("its forge makes no token for it");
+    if (credential === "lost") {
+      const now = await directory.mayPush(person, repository, signal);
+      return refuse(now.allowed ? "the right to push to it was just changed; try again" : now.told);
+    }
     return question.username === undefined || question.username === credential.username
       ? makeCredentialAnswer(credential)
       : ""; // they have asked for another account's, which is their own to give
   }
 
-  /** The token held, or a new one, which is on record before it is handed out. */
-  async #credential(signal: AbortSignal): Promise<GitCredential | undefined> {
+  /**
+   * The token held, or a new one, which is on record before it is handed out; `undefined` where its forge makes none, and
+   * `lost` where the right went while this one was made.
+   */
+  async #credential(signal: AbortSignal): Promise<GitCredential | "lost" | undefined> {
     const { clock, audit, pushCredential } = this.#context;
     const { id: environment, person, repository } = this.#record;
     if ((this.#held?.expiresAt ?? 0) - clock.now() > LASTS_MS) return this.#held;
@@ -145,8 +156,9 @@ class CredentialDesk {
         if (this.#held === made) this.#held = undefined;
       });
       await audit.append({ type: "credential.issued", environment, person, repository });
+      return this.#held === made ? made : "lost";
     }
-    return this.#held;
+    return undefined;
   }
 
   #isTooOften(): boolean {

@@ -24,6 +24,8 @@ export interface ForgeServiceOptions extends Omit<ServiceOptions, "settings" | "
   readonly webhooks?: boolean;
   /** By a token rather than as an App; webhooks are the organisation's then. @default false */
   readonly byToken?: boolean;
+  /** Opens the service itself. @default one whose environments are on this machine */
+  readonly open?: (options: ServiceOptions) => Promise<TestService>;
   /** Another one, whose GitHub and whose people's keys are this one's too; it has to be closed after this one. */
   readonly beside?: ForgeService;
 }
@@ -45,8 +47,9 @@ export async function openForgeService(options: ForgeServiceOptions = {}): Promi
   const github = options.beside?.github ?? parts.use(await openFilledGithub(people, options.github));
   const credential = options.byToken === true ? github.addToken("token-owner") : github.app.privateKey;
   const webhooksPort = await freePort();
+  const { open = openTestService } = options;
   const service = parts.use(
-    await openTestService({
+    await open({
       people: { root: {} },
       strangers: people,
       repositories: {},

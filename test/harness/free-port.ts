@@ -22,18 +22,18 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Has a server listen at this port of the loopback. */
-export async function listenAt(server: Server, port: number): Promise<void> {
-  server.listen(port, "127.0.0.1");
+/** Has a server listen at this port, of the loopback unless an address is named. */
+export async function listenAt(server: Server, port: number, address = "127.0.0.1"): Promise<void> {
+  server.listen(port, address);
   await once(server, "listening"); // rejects with what it fails by
 }
 
-/** Has a server listen at a port of the loopback at which it can be started again. @returns the port */
-export async function listenAtFree(server: Server): Promise<number> {
+/** The same at a port at which it can be started again. @returns the port */
+export async function listenAtFree(server: Server, address?: string): Promise<number> {
   for (let tries = 1; ; tries += 1) {
     const port = await freePort();
     try {
-      await listenAt(server, port);
+      await listenAt(server, port, address);
       return port;
     } catch (error) {
       if (tries === 5) throw error; // others take ports at the same time, but not five in a row

@@ -186,7 +186,12 @@ describe.each(Object.keys(IMAGES))("in a pod of %s", (pod) => {
     expect(await lookForWork(exec, "/workspace/hello", soon())).toEqual(clean);
     await sh("echo new >/workspace/hello/new");
     expect(await lookForWork(exec, "/workspace/hello", soon())).toMatchObject({ changedPaths: ["new"] });
-    await switchBranch(exec, { source: sourceOf("main") }, soon());
+    const originUrl = "https://git.example/of 'another/hello.git";
+    for (const source of [sourceOf("main"), { ...sourceOf("main"), originUrl }]) {
+      await switchBranch(exec, { source }, soon());
+      const url = "/opt/slipway/bin/git -C /workspace/hello config --get-all remote.origin.url";
+      expect((await sh(url)).stdout).toBe(`${source.originUrl}\n`);
+    }
     await expect(checkOut(exec, { source: sourceOf("nope") }, soon())).rejects.toMatchObject({
       code: "repository.unreached",
     });

@@ -26,13 +26,19 @@
  *   and renamed). Says `ok` and ends after a line or the end of input.
  * - `feed`: line: text of a shell file; runs it with our standard input as its own, and its standard output as ours. For
  *   streams that know their own end: tar, a git bundle.
+ * - `calls serve CALLS_SOCKET`: reads no line. Listens there for `git-credential`, with mode 600 and in the stead of a socket
+ *   that was left, and takes one call after another: says what the caller says, at most 4 KiB, as one line of hexadecimal
+ *   digits, and hands the caller what the next line of its input is, the same way, at most 64 KiB; an empty line hangs up. It
+ *   ends with its input.
+ *
+ * `git-credential` is what git inside is told to ask for credentials, and calls us by `calls ask`.
  *
  * Anything wrong: one sentence to standard error and a code other than 0.
  *
  * @module
  */
 
-import { INSIDE, STATE } from "../../policy/kubernetes/inside-names.ts";
+import { INSIDE, RUN, STATE } from "../../policy/kubernetes/inside-names.ts";
 
 export {
   CONTAINER_ENV,
@@ -52,6 +58,10 @@ export const DOOR = `${INSIDE}/bin/door`;
 export const RUN_COMMAND = `${INSIDE}/bin/run`;
 export const PUT = `${INSIDE}/bin/put`;
 export const FEED = `${INSIDE}/bin/feed`;
+
+export const CALLS = `${INSIDE}/libexec/calls`;
+export const CALLS_SOCKET = `${RUN}/calls.sock`;
+export const GIT_CREDENTIAL = `${INSIDE}/bin/git-credential`;
 
 /** Runs command lines in an image that has no `/bin/sh`. */
 export const TOOLS_SH = `${INSIDE}/bin/sh`;

@@ -26,8 +26,10 @@ import { describeFound } from "./describing.ts";
 import { destroyEnvironment } from "./destroying.ts";
 import { baseEnvOf } from "./inside-env.ts";
 import { LOG, TOOLS_PATH, TOOLS_SH } from "./inside.ts";
+import { GIT_CONFIG_ENV } from "./inside/git-config.ts";
 import { runInside } from "./inside/run-inside.ts";
 import { lookForWork } from "./inside/unsaved.ts";
+import { makeListening } from "./listening.ts";
 import { makeNotes } from "./notes.ts";
 import { packFiles, unpackFiles } from "./packing.ts";
 import { putToSleep } from "./sleeping.ts";
@@ -40,6 +42,7 @@ const LOOK_MS = 30_000;
 /** Makes the runtime of a cluster. @param closing ends what nobody else gives up */
 export function makeRuntime(cluster: Cluster, queue: OneAtATime, closing: AbortSignal): Runtime {
   const notes = makeNotes(cluster);
+  const listening = makeListening(cluster, closing);
   const withClosing = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, closing]);
   return {
     lacks: [],
@@ -61,8 +64,7 @@ export function makeRuntime(cluster: Cluster, queue: OneAtATime, closing: AbortS
     pack: (id, signal) => packFiles(cluster, id, withClosing(signal)),
     unpack: (id, files, signal) => unpackFiles(cluster, id, files, withClosing(signal)),
     connect: (id, session, signal) => openReach(cluster, id, session, withClosing(signal)),
-    // What runs inside has no way to call us yet: git asks the person.
-    listen: async () => ({ close: async () => {} }),
+    listen: async (id, onCall) => listening.listen(id, onCall),
     run: async (id, command, env, signal) => runCommand(cluster, id, { command, env }, withClosing(signal)),
     readSource: (id, path) => readSource(cluster, id, path, closing),
     listSource: (id, path) => listSource(cluster, id, path, closing),
@@ -73,11 +75,13 @@ export function makeRuntime(cluster: Cluster, queue: OneAtATime, closing: AbortS
     sleep: (id) =>
       queue(id, async () => {
         const found = await mustFind(cluster, id);
+        await listening.close(id);
         await putToSleep(cluster, found, () => unsaved(cluster, id, closing), closing);
       }),
     destroy: (id, generation) =>
       queue(id, async () => {
         await untilSeen(cluster);
+        await listening.close(id);
         await destroyEnvironment(cluster, { id, generation }, closing);
         notes.forget(id);
       }),
@@ -114,7 +118,7 @@ async function runCommand(
   const text = [
     `printf '%s\\n' ${quoteWord(`$ ${words}`)} >>${LOG}`,
     `export HOME=${quoteWord(`/home/${found.kept.entrance?.user ?? "dev"}`)} PATH="$PATH:${TOOLS_PATH}"`,
-    makeCommandFile({ command, env, folder, otherShell: TOOLS_SH }),
+    makeCommandFile({ command, env: { ...GIT_CONFIG_ENV, ...env }, folder, otherShell: TOOLS_SH }),
   ].join("\n");
   const { exitCode } = await runInside(execIn(cluster, pod, signal), { text, output: "log", maxBytes: 0 }, signal);
   return { exitCode };

@@ -1,5 +1,5 @@
 /**
- * Sets up what is in a pod that has just started: the checkout, who commits, and the service command to keep running.
+ * Sets up what is in a pod that has just started: the checkout, git's configuration, and the service command to keep running.
  *
  * Called by `starting.ts` and `claiming.ts`. Each part can be done again.
  *
@@ -13,7 +13,7 @@ import type { Cluster } from "./cluster.ts";
 import { RUN, TOOLS_SH } from "./inside.ts";
 import type { Around } from "./inside/checkout-text.ts";
 import { checkOut } from "./inside/checkout.ts";
-import { makeGitConfig } from "./inside/git-config.ts";
+import { GIT_CONFIG_ENV, makeInsideGitConfig } from "./inside/git-config.ts";
 import type { StartProgram } from "./inside/line.ts";
 import { runInside } from "./inside/run-inside.ts";
 import type { RunningPod } from "./judge-pod.ts";
@@ -49,12 +49,12 @@ export function aroundOf(options: Pick<SetUpOptions, "spec" | "start">): Around 
   return { before: makeFilesText(options), after: options.start.run === undefined ? "" : START_SERVICE };
 }
 
-/** Shell lines that write what is in memory inside, and so is gone with the pod: who commits, and the service command. */
+/** Shell lines that write what is in memory inside, and so is gone with the pod: git's configuration, and the service command. */
 function makeFilesText({ spec, start }: Pick<SetUpOptions, "spec" | "start">): string {
   const { run, runEnv, workspaceFolder } = start;
-  const files = [[`${RUN}/gitconfig`, makeGitConfig(spec)]];
+  const files = [[`${RUN}/gitconfig`, makeInsideGitConfig(spec)]];
   if (run !== undefined) {
-    const env = { ...start.containerEnv, ...runEnv };
+    const env = { ...GIT_CONFIG_ENV, ...start.containerEnv, ...runEnv };
     const service = { command: { shell: run }, env, folder: workspaceFolder, otherShell: TOOLS_SH };
     files.push([`${RUN}/service`, makeCommandFile(service)]);
   }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { quoteGit } from "../repository-files.ts";
+import { makeGitConfig } from "../git-config.ts";
 import { INSIDE } from "./layout.ts";
 
 export interface EtcFacts {
@@ -47,7 +47,7 @@ export function makeEtcFiles(facts: EtcFacts): EtcFiles {
     hosts: `127.0.0.1\tlocalhost\n127.0.1.1\t${facts.hostname}\n::1\tlocalhost ip6-localhost ip6-loopback\n`,
     "resolv.conf": facts.nameservers.map((address) => `nameserver ${address}\n`).join(""),
     "machine-id": `${facts.machineId}\n`,
-    gitconfig: makeGitConfig(facts),
+    gitconfig: addGitConfig(facts),
     // The machine's variables, and its rules on who may call its sshd, are not for the environment's.
     environment: "",
     "hosts.allow": "",
@@ -89,17 +89,10 @@ function records(text: string): string[][] {
     .filter((fields) => fields.length >= 3 && /^[0-9]+$/.test(fields[2] ?? ""));
 }
 
-/** Of the system's level, so that the person's own `~/.gitconfig` wins. */
-function makeGitConfig({ own, author, credentialHost }: EtcFacts): string {
-  const user = `[user]\n\tname = ${quoteGit(author.name)}\n\temail = ${quoteGit(author.email)}\n`;
-  return `${own.gitconfig}${own.gitconfig === "" || own.gitconfig.endsWith("\n") ? "" : "\n"}${user}${makeCredentialConfig(credentialHost)}`;
-}
-
-/** gitcredentials(7): of its system's level too; a person's own helpers are asked after ours, or alone after an empty one. */
-function makeCredentialConfig(host: string | undefined): string {
-  if (host === undefined) return "";
-  // Without the path one repository's credential would be taken for every other's of that host.
-  return `[credential ${quoteGit(`https://${host}`)}]\n\thelper = ${INSIDE}/git-credential\n\tuseHttpPath = true\n`;
+function addGitConfig(facts: EtcFacts): string {
+  const { gitconfig } = facts.own;
+  const separator = gitconfig === "" || gitconfig.endsWith("\n") ? "" : "\n";
+  return gitconfig + separator + makeGitConfig(facts, `${INSIDE}/git-credential`);
 }
 
 /**

@@ -5,7 +5,17 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { FEED, PUT, RUN, RUN_COMMAND, STATE, WORKSPACE } from "../../../src/runtime/kubernetes/inside.ts";
+import {
+  CALLS,
+  CALLS_SOCKET,
+  FEED,
+  GIT_CREDENTIAL,
+  PUT,
+  RUN,
+  RUN_COMMAND,
+  STATE,
+  WORKSPACE,
+} from "../../../src/runtime/kubernetes/inside.ts";
 import { mustRun, run, start } from "../../harness/program.ts";
 import { until } from "../../harness/wait.ts";
 import { openBox, USER, type Box } from "./open-box.ts";
@@ -109,6 +119,30 @@ describe.each(KINDS)("in $image as $uid", ({ image, uid, shell }) => {
     );
     expect(asked.stdout).toContain("password=p");
     expect(asked.stderr).toContain("Failed to connect to 127.0.0.1 port 1");
+  });
+
+  test("git-credential asks whoever takes calls, passes on what that answers and tells, and stores nothing", async () => {
+    const running = box.startInside([CALLS, "serve", CALLS_SOCKET]);
+    const about = "protocol=https\nhost=h\npath=a/b.git\n";
+    const git = (act: string, words: string): string =>
+      `printf '${words.replaceAll("\n", "\\n")}\\n' | GIT_TERMINAL_PROMPT=0 git -c credential.helper=${GIT_CREDENTIAL} -c credential.useHttpPath=true credential ${act}`;
+    const asking = ssh(git("fill", about));
+    const [, question = ""] = await running.untilOutput(/^([0-9a-f]+)\n$/);
+    expect(Buffer.from(question, "hex").toString()).toMatch(new RegExp(`^git-credential\n(?:.*\n)*${about}`));
+    const answer = "username=u\npassword=p %s\\n\ntold=slipway: well\n";
+    running.stdin.write(`${Buffer.from(answer).toString("hex")}\n`);
+    const asked = await asking;
+    expect([asked.exitCode, asked.stderr]).toEqual([0, expect.stringMatching(/^slipway: well$/m)]);
+    expect(asked.stdout).toContain("username=u\npassword=p %s\\n\n");
+    const store = await ssh(git("approve", `${about}username=u\npassword=p\n`));
+    expect(store).toMatchObject({ exitCode: 0, stdout: "" });
+    expect((await ssh(`stat -c '%a %F' ${CALLS_SOCKET}`)).stdout).toBe("600 socket\n");
+    running.stdin.end();
+    expect((await running.ended).stdout).toBe(`${question}\n`);
+    const alone = await ssh(git("fill", about));
+    expect(alone.exitCode).toBe(128);
+    expect(alone.stderr).not.toContain("calls");
+    expect(alone.stderr).toMatch(/^fatal: could not read Username for '[^']*': terminal prompts disabled$/m);
   });
 
   test("ssh inside knows who it is without an entry in the image", async () => {

@@ -32,6 +32,8 @@ export interface GithubSpec {
   /** Repositories of the organisation; private unless they say otherwise. */
   readonly repos?: readonly (string | (RepositorySpec & { readonly name: string }))[];
   readonly people?: readonly (PersonSpec & { readonly role?: PersonRole })[];
+  /** Of this machine, at which HTTPS is. @default the loopback */
+  readonly address?: string | undefined;
   /** The App that is installed on the organisation; `false`: none. @default with what Slipway needs */
   readonly app?: Omit<AppSpec, "ownerLogin"> | false;
 }
@@ -185,7 +187,13 @@ export async function openGithub(spec: GithubSpec = {}): Promise<Github> {
   const addresses = (): Addresses => ({ api: server.origin + api.prefix, html: server.httpsOrigin });
   const git: GithubGit = new GithubGit({ world, tokens, folder: () => server.folder });
   const server = await openForgeServer({
-    ...{ clock, git, templateOf: (request) => api.templateOf(request), enter: (request) => api.enter(request) },
+    ...{
+      address: spec.address,
+      clock,
+      git,
+      templateOf: (request) => api.templateOf(request),
+      enter: (request) => api.enter(request),
+    },
     ...{ answer: (request, isStale) => api.answer(request, isStale), remember: () => api.remember() },
   });
   const hooks = new Hooks({ courier, description: api.description, appId: () => app?.id, addresses, violate });

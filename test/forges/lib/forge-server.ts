@@ -29,6 +29,8 @@ export interface ForgeServerOptions {
   enter?(request: ForgeRequest): () => void;
   /** Who may clone and push what. */
   readonly git: GitDesk;
+  /** Of this machine, at which HTTPS is. @default the loopback */
+  readonly address?: string | undefined;
 }
 
 /** The end of a server whose answers were not as described. */
@@ -39,7 +41,7 @@ class ForgeViolation extends Error {
 export class ForgeServer implements AsyncDisposable {
   /** `http://127.0.0.1:<port>` */
   readonly origin: string;
-  /** `https://127.0.0.1:<port>`; git goes here. */
+  /** `https://<address>:<port>`; git goes here. */
   readonly httpsOrigin: string;
   /** What makes a client believe `httpsOrigin`. */
   readonly caFile: string;
@@ -53,8 +55,9 @@ export class ForgeServer implements AsyncDisposable {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.origin = `http://127.0.0.1:${parts.listeners.httpPort}`;
-    this.httpsOrigin = `https://127.0.0.1:${parts.listeners.httpsPort}`;
+    const { address, httpPort, httpsPort } = parts.listeners;
+    this.origin = `http://127.0.0.1:${httpPort}`;
+    this.httpsOrigin = `https://${address}:${httpsPort}`;
     this.caFile = parts.caFile;
     this.folder = parts.folder;
     this.violations = this.#violations = parts.violations;
@@ -122,7 +125,7 @@ interface Parts {
 /** Opens the ports and answers. */
 export async function openForgeServer(options: ForgeServerOptions): Promise<ForgeServer> {
   const folder = mkdtempSync(join(tmpdir(), "forge-"));
-  const certificate = await makeCertificate(folder);
+  const certificate = await makeCertificate(folder, options.address);
   const common = {
     ...{ options, folder, caFile: certificate.caFile, troubles: new Troubles() },
     ...{ violations: [], requests: [], closing: new AbortController() },

@@ -1,5 +1,5 @@
 /**
- * The ports of a forge server: plain HTTP and HTTPS on the loopback, which can refuse connections for a while and then
+ * The ports of a forge server: plain HTTP on the loopback, where alone Slipway takes it, and HTTPS at any address, which can refuse connections for a while and then
  * be there again at the same numbers.
  *
  * @module
@@ -12,18 +12,22 @@ import type { Certificate } from "./certificate.ts";
 export class Listeners {
   readonly httpPort: number;
   readonly httpsPort: number;
-  readonly #servers: readonly (readonly [server: Server, port: number])[];
+  /** Of HTTPS. */
+  readonly address: string;
+  readonly #servers: readonly (readonly [server: Server, port: number, address?: string])[];
 
-  constructor(servers: readonly [http: readonly [Server, number], https: readonly [Server, number]]) {
-    this.#servers = servers;
+  constructor(address: string, servers: readonly [http: readonly [Server, number], https: readonly [Server, number]]) {
+    const [http, https] = servers;
+    this.address = address;
+    this.#servers = [http, [...https, address]];
     this.httpPort = servers[0][1];
     this.httpsPort = servers[1][1];
   }
 
   /** Lets connections in again after `refuse`. */
   async accept(): Promise<void> {
-    for (const [server, port] of this.#servers) {
-      if (!server.listening) await listenAt(server, port);
+    for (const [server, port, address] of this.#servers) {
+      if (!server.listening) await listenAt(server, port, address);
     }
   }
 
@@ -39,13 +43,13 @@ export class Listeners {
   }
 }
 
-/** Opens both ports. */
+/** Opens both ports, that of HTTPS at the address that the certificate is for. */
 export async function openListeners(handle: RequestListener, certificate: Certificate): Promise<Listeners> {
-  const { key, cert } = certificate;
+  const { key, cert, address } = certificate;
   const http = createServer(handle);
   const https = createSecureServer({ key, cert }, handle);
-  return new Listeners([
+  return new Listeners(address, [
     [http, await listenAtFree(http)],
-    [https, await listenAtFree(https)],
+    [https, await listenAtFree(https, address)],
   ]);
 }

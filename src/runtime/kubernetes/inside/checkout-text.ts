@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { makeTracking } from "../../repository-files.ts";
+import { makeTracking, quoteGit } from "../../repository-files.ts";
 import type { Source } from "../../runtime.ts";
 import { quoteWord } from "../../shell-words.ts";
 import { GIT_CORE, STATE, TOOLS_PATH, WORKSPACE } from "../inside.ts";
@@ -103,11 +103,13 @@ ${DONE}`;
 
 /**
  * Changes the branch of a checkout that nobody has worked in: says what it has of the forge, up to the line `refs`, takes
- * commands for `git update-ref` and what objects they need, and checks the branch out. What the repository ignores stays.
+ * commands for `git update-ref` and what objects they need, and checks the branch out. What the repository ignores stays. Its
+ * origin becomes what it is now: an older service may have known another.
  */
 export function makeSwitchText(source: Source, begin: string, { before, after }: Around = NOTHING): string {
-  const { repository, branch } = source;
+  const { repository, branch, originUrl } = source;
   const name = quoteWord(branch);
+  const origin = quoteWord(`\turl = ${quoteGit(originUrl)}`);
   const tracking = makeTracking(source);
   const section = quoteWord(tracking.split("\n")[0] ?? "");
   return `${PRELUDE}
@@ -126,6 +128,7 @@ rm .git/slipway-refs
 over() { git checkout -q --no-track --no-guess "$@" -B ${name} ${begin} --; }
 over 2>/dev/null || over -f
 [ "$old" = refs/heads/${name} ] || [ -z "$old" ] || git update-ref -d "$old"
+grep -qxF ${origin} .git/config || git config remote.origin.url ${quoteWord(originUrl)}
 ${tracking === "" ? "" : `grep -qxF ${section} .git/config || printf %s ${quoteWord(tracking)} >>.git/config`}
 ${after}
 ${DONE}`;
