@@ -55,7 +55,7 @@ const PLACES: Readonly<Record<PlaceName, Omit<Place, "name">>> = {
   },
   debian: onCluster("sample-development", 1_000, []),
   "alpine-like": onCluster("sample-alpine-like", 1_000, OF_A_DISTRIBUTION),
-  distroless: onCluster("sample-distroless", 1_000, OF_A_DISTRIBUTION),
+  distroless: onCluster("sample-distroless", 1_000, [...OF_A_DISTRIBUTION, "/bin/sh"]),
 };
 
 /** The place of this run. */
@@ -68,7 +68,7 @@ export function place(): Place {
 export function whyNotThere(...programs: readonly string[]): string | undefined {
   const { name, lacks } = place();
   const missing = programs.filter((program) => lacks.includes(program));
-  return missing.length === 0 ? undefined : `an ${name} image lacks ${missing.join(", ")}`;
+  return missing.length === 0 ? undefined : `the image ${name} lacks ${missing.join(", ")}`;
 }
 
 const HELLO = join(import.meta.dirname, "../../examples/hello");
