@@ -22,8 +22,8 @@ const SESSIONS = [
 ];
 /** Each image is another place: `test/interop/place.ts`. */
 const IMAGES = ["debian", "alpine-like", "distroless"] as const;
-/** What is left of all that in CI, which has no hour: the way into a pod and back, pools, pushes, and Slipway inside of a cluster. */
-const CORE = ["api", "exec", "plan", "pools", "push", "by-address", "in-cluster"].map(
+/** What is left of all that in CI, which has no hour: the way into a pod and back, pools, and Slipway inside of a cluster. */
+const CORE = ["api", "exec", "plan", "pools", "by-address", "in-cluster"].map(
   (name) => `test/kubernetes/${name}.test.ts`,
 );
 const CORE_SESSIONS = { debian: [], "alpine-like": ["files"], distroless: ["openssh-exec"] };
