@@ -148,7 +148,7 @@ function makeDeletionLook(cluster: Cluster, { workloads, target }: Plan): () => 
 }
 
 /** How often a container that should be about to start is asked, and after what pause: as long as nodes take that have its images. */
-const [KNOCKS, KNOCK_MS] = [24, 75];
+const [KNOCKS, KNOCK_MS] = [12, 150];
 
 /** Says whether a container can be entered that no kubelet has said to run yet: that comes up to a second late. */
 async function answers(cluster: Cluster, pod: RunningPod, signal: AbortSignal): Promise<boolean> {
