@@ -6,6 +6,7 @@
 import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /** Ports of each worker of vitest, which runs one file at a time: none takes what another is about to listen at again. */
 const [FIRST, EACH, WORKERS] = [20_000, 1_000, 12];
@@ -22,10 +23,21 @@ export async function freePort(): Promise<number> {
   }
 }
 
+/** How long a port that was just closed may be taken still: by a child of another thread that has not come to its program yet. */
+const CLOSED_MS = 1_000;
+
 /** Has a server listen at this port, of the loopback unless an address is named. */
 export async function listenAt(server: Server, port: number, address = "127.0.0.1"): Promise<void> {
-  server.listen(port, address);
-  await once(server, "listening"); // rejects with what it fails by
+  for (const last = performance.now() + CLOSED_MS; ;) {
+    try {
+      server.listen(port, address);
+      await once(server, "listening"); // rejects with what it fails by
+      return;
+    } catch (error) {
+      if (Reflect.get(Object(error), "code") !== "EADDRINUSE" || performance.now() >= last) throw error;
+      await sleep(10);
+    }
+  }
 }
 
 /** The same at a port at which it can be started again. @returns the port */
