@@ -157,7 +157,8 @@ export interface Runtime {
   connect(id: string, session: SessionSpec, signal: AbortSignal): Promise<Reach>;
   /**
    * Takes the calls of what runs inside, in the stead of whoever took them before, until it is closed or the environment
-   * sleeps. A few at once, or one after another, and 10 s for each; how much is read of one is bounded by `onCall`, and none of it is trusted.
+   * sleeps. A few at once, or one after another, and 10 s for each; how much is read of one is bounded by `onCall`, and none
+   * of it is trusted.
    */
   listen(id: string, onCall: (stream: Duplex) => void): Promise<{ close(): Promise<void> }>;
   observe(id: string): Promise<Observed>;

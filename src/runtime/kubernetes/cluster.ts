@@ -126,6 +126,21 @@ export function podsOf(
     );
 }
 
+/** Waits for what is seen of pods, no longer than `mostMs`. @throws an AbortError when that has passed, or `signal` aborts */
+export async function untilPods<Value>(
+  { pods, clock }: Pick<Cluster, "pods" | "clock">,
+  { isSo, mostMs }: { readonly isSo: () => Value | undefined; readonly mostMs: number },
+  signal: AbortSignal,
+): Promise<Value> {
+  const late = new AbortController();
+  const cancel = clock.after(mostMs, () => late.abort());
+  try {
+    return await pods.until(isSo, AbortSignal.any([signal, late.signal]));
+  } finally {
+    cancel();
+  }
+}
+
 /** Looks for the pod to be entered: the one that is furthest, when a new one replaces an old one. */
 export function findPod(cluster: Cluster, id: string, entrance: Pick<Entrance, "labels" | "container">): PodState {
   const states = podsOf(cluster, id, entrance).map((pod) => judgePod(pod, entrance.container));

@@ -4,7 +4,8 @@
  *
  * The volume `slipway-tools` is filled by the container `slipway-toolbox` before the target starts (image toolbox: `fill` copies
  * `/opt/slipway` of that image to the volume and makes folders `workspace`, `home` and `state` on the volume claim; then `stay`
- * sleeps), and is read-only in the target. The target's command is `[INIT]`; it needs nothing of its image, not even a shell or an /etc/passwd.
+ * sleeps), and is read-only in the target. The target's command is `[INIT]`; it needs nothing of its image, not even a shell or
+ * an /etc/passwd.
  *
  * Programs (each is started by an exec with no terminal, and reads its first line from standard input; a line is base64
  * of UTF-8 text, so that it can hold anything):

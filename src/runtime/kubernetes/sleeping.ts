@@ -7,7 +7,7 @@ import { Fault } from "../../base/fault.ts";
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import type { Unsaved } from "../runtime.ts";
 import type { Removal } from "./api/cluster-api.ts";
-import { type Cluster, findReadyPod, type Found, isEnding, namespaceName } from "./cluster.ts";
+import { type Cluster, findReadyPod, type Found, isEnding, namespaceName, untilPods } from "./cluster.ts";
 import { mayRunUnseen } from "./judge-pod.ts";
 import { keepOf } from "./keeping.ts";
 import { type Rest, restsOf } from "./resting.ts";
@@ -63,7 +63,7 @@ export async function endWorkloads(
   { removal, mostMs }: Ending,
   signal: AbortSignal,
 ): Promise<void> {
-  const { api, pods, clock } = cluster;
+  const { api, pods } = cluster;
   const namespace = namespaceName(cluster, id);
   const mine = () => pods.all().filter(({ metadata }) => metadata.namespace === namespace);
   await untilSeenToRun(cluster, mine, signal);
@@ -71,10 +71,8 @@ export async function endWorkloads(
   await Promise.all(
     mine().map(({ metadata: { name } }) => api.remove({ of: kinds.pod, namespace, name }, removal, signal)),
   );
-  const late = new AbortController();
-  const cancel = clock.after(mostMs, () => late.abort());
   try {
-    await pods.until(() => mine().length === 0 || undefined, AbortSignal.any([signal, late.signal]));
+    await untilPods(cluster, { isSo: () => mine().length === 0 || undefined, mostMs }, signal);
   } catch (cause) {
     signal.throwIfAborted();
     const names = mine().map(({ metadata }) => metadata.name);
@@ -84,8 +82,6 @@ export async function endWorkloads(
       told: `the pod ${names.join(", ")} does not end; ${why}`,
       cause,
     });
-  } finally {
-    cancel();
   }
 }
 
@@ -94,15 +90,12 @@ export async function endWorkloads(
  * is one that does not run: a pod removed then ran on for 80 s, until it was looked at again (kubelet 1.20.2).
  */
 async function untilSeenToRun(
-  { pods, clock }: Cluster,
+  cluster: Cluster,
   mine: () => readonly KubernetesObject[],
   signal: AbortSignal,
 ): Promise<void> {
   const isSeen = (): true | undefined => !mine().some((pod) => !isEnding(pod) && mayRunUnseen(pod)) || undefined;
-  const late = new AbortController();
-  const cancel = clock.after(SEEN_MS, () => late.abort());
-  await pods.until(isSeen, AbortSignal.any([signal, late.signal])).catch(() => signal.throwIfAborted());
-  cancel();
+  await untilPods(cluster, { isSo: isSeen, mostMs: SEEN_MS }, signal).catch(() => signal.throwIfAborted());
 }
 
 /** All of a kind, whoever made them: what a CronJob makes has none of our labels. */

@@ -9,7 +9,7 @@ import { Fault } from "../../base/fault.ts";
 import type { Plan } from "../../policy/kubernetes/facts.ts";
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import type { Report } from "../runtime.ts";
-import { type Cluster, execIn, findPod, isEnding } from "./cluster.ts";
+import { type Cluster, execIn, findPod, isEnding, untilPods } from "./cluster.ts";
 import { runInside } from "./inside/run-inside.ts";
 import { judgePod, type PodState, type RunningPod } from "./judge-pod.ts";
 import { ENDED_MS } from "./sleeping.ts";
@@ -51,13 +51,12 @@ async function clearPod(
 ): Promise<void> {
   const { name, namespace = "", uid = "" } = pod.metadata;
   if (!isEnding(pod)) await cluster.api.remove({ of: kinds.pod, namespace, name }, { uid }, signal);
-  const late = AbortSignal.any([signal, AbortSignal.timeout(ENDED_MS)]);
   const cancel = cluster.clock.after(PATIENCE_MS, () =>
     report("waiting: the pod it had before still ends", PATIENCE_MS),
   );
   const isGone = (): true | undefined => findSame(cluster, pod)?.metadata.uid !== uid || undefined;
   try {
-    await cluster.pods.until(isGone, late);
+    await untilPods(cluster, { isSo: isGone, mostMs: ENDED_MS }, signal);
   } catch (cause) {
     signal.throwIfAborted();
     throw new Fault("environment.stuck", `Cannot start in ${namespace}: the ended pod ${name} does not go`, {
@@ -87,14 +86,14 @@ export async function untilPod(cluster: Cluster, wanted: PodWanted, signal: Abor
   const isDeleted = makeDeletionLook(cluster, plan);
   let told: string | undefined;
   let refusedAt: number | undefined;
-  const knockedAt = new Set<string>();
+  const knocked = new Set<string>();
   for (;;) {
     const state = findPod(cluster, id, plan.target);
     const waited = clock.elapsed() - begun;
     if (state.type === "running") return state.pod;
     const maybe = state.type === "coming" ? state.maybe : undefined;
-    if (maybe !== undefined && !knockedAt.has(maybe.uid)) {
-      knockedAt.add(maybe.uid);
+    if (maybe !== undefined && !knocked.has(maybe.uid)) {
+      knocked.add(maybe.uid);
       if (await answers(cluster, maybe, signal)) return maybe;
       continue;
     }
@@ -123,12 +122,10 @@ async function untilOther(
   state: PodState,
   signal: AbortSignal,
 ): Promise<void> {
-  const late = new AbortController();
-  const cancel = cluster.clock.after(state.type === "failed" ? FAILED_MS : PATIENCE_MS, () => late.abort());
+  const mostMs = state.type === "failed" ? FAILED_MS : PATIENCE_MS;
   const before = JSON.stringify(state);
   const isOther = (): true | undefined => JSON.stringify(findPod(cluster, id, plan.target)) !== before || undefined;
-  await cluster.pods.until(isOther, AbortSignal.any([signal, late.signal])).catch(() => signal.throwIfAborted());
-  cancel();
+  await untilPods(cluster, { isSo: isOther, mostMs }, signal).catch(() => signal.throwIfAborted());
 }
 
 /** Looks whether a target without a workload was seen and is no more: nobody makes another. */

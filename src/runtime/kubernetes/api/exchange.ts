@@ -86,9 +86,7 @@ export function sendHttp({ method, url, credentials, headers, body }: HttpAsk, a
     ...credentials.tls,
   });
   sent.on("socket", (socket: Socket) => {
-    if (!socket.connecting) return;
-    socket.once("connect", () => socket.setKeepAlive(KEEP_ALIVE));
-    socket.once("secureConnect", () => up.add(socket));
+    if (socket.connecting) socket.once("connect", () => socket.setKeepAlive(KEEP_ALIVE));
   });
   sent.end(body);
   return sent;
@@ -99,8 +97,15 @@ const up = new WeakSet<Socket>();
 
 /** Calls back once the connection of a request that has a socket is up: at once where it was another's before. */
 export function onceConnected(sent: ClientRequest, then: () => void): void {
-  if (sent.socket === null || up.has(sent.socket)) then();
-  else sent.socket.once("secureConnect", then);
+  const { socket } = sent;
+  if (socket === null || up.has(socket)) {
+    then();
+    return;
+  }
+  socket.once("secureConnect", () => {
+    up.add(socket);
+    then();
+  });
 }
 
 /**
