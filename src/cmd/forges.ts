@@ -37,9 +37,8 @@ export interface ForgesOptions {
   readonly log: Log;
 }
 
-/** Opens what the settings connect; `undefined` when that is nothing. Asks nobody yet. */
-export async function openForges({ settings, secrets, store, clock, log }: ForgesOptions): Promise<Forges | undefined> {
-  if (settings.forges.length === 0) return undefined;
+/** Opens what the settings connect. Asks nobody yet. */
+export async function openForges({ settings, secrets, store, clock, log }: ForgesOptions): Promise<Forges> {
   const forges = settings.forges.map((forge) => {
     const secret = secrets.forges.get(forge.name);
     if (secret === undefined) throw new Error(`Cannot open the forge ${forge.name}: its secrets were not read`);

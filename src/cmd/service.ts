@@ -1,6 +1,6 @@
 /**
  * The service put together: every part made once, in the order in which each needs the others, and taken down in the
- * reverse order.
+ * reverse order. Runtimes and forges are loaded where the settings ask for them: a tenth of a second of each start.
  *
  * Called by `slip serve` and `npm start`.
  *
@@ -24,7 +24,7 @@ import { makeLobby } from "../gateway/lobby/lobby.ts";
 import { type Gauge, Metrics } from "../gateway/metrics.ts";
 import { makeNewcomers } from "../gateway/newcomers.ts";
 import { Sessions } from "../gateway/sessions.ts";
-import { openSandbox } from "../runtime/sandbox/open-sandbox.ts";
+import type { SandboxOptions } from "../runtime/sandbox/open-sandbox.ts";
 import { lineOf, makeSigningKey, type SigningKey } from "../ssh/private-keys.ts";
 import { ensureHostKey, openGatewayKey } from "../store/host-keys.ts";
 import type { StoreOptions } from "../store/store-options.ts";
@@ -36,8 +36,8 @@ import { watchSigningKeys } from "./signing-keys.ts";
 import { readSecrets, secretFilesOf, type Secrets } from "./secrets.ts";
 import type { ReadSettings } from "./settings-file.ts";
 import { openAccessServices } from "./access-services.ts";
-import { type OpenClusters, openClusters } from "./clusters.ts";
-import { type Forges, openForges } from "./forges.ts";
+import type { OpenClusters } from "./clusters.ts";
+import type { Forges, ForgesOptions } from "./forges.ts";
 import { beginRun, ensureInstallationId, type StateFolder } from "./state-folder.ts";
 
 export interface ServiceOptions {
@@ -87,7 +87,7 @@ export async function openService(options: ServiceOptions): Promise<Service> {
   await ensureHostKey(state.hostKeys, "ed25519");
   const hostKeys = watchSigningKeys(state.hostKeys, { audit, log });
   const gatewayKey = makeSigningKey(await openGatewayKey(state.gatewayKey));
-  const forges = parts.use(await openForges({ settings, secrets, store, clock, log }));
+  const forges = parts.use(await forgesOf({ settings, secrets, store, clock, log }));
   const forge = forges === undefined ? {} : { forges };
   const access = forges === undefined ? {} : { access: forges.access };
   const apps = new Set(settings.forges.flatMap((one) => (one.credential.type === "app" ? one.name : [])));
@@ -132,6 +132,12 @@ export async function openService(options: ServiceOptions): Promise<Service> {
       await owned.disposeAsync();
     },
   };
+}
+
+/** `undefined` where the settings connect none. */
+async function forgesOf(options: ForgesOptions): Promise<Forges | undefined> {
+  if (options.settings.forges.length === 0) return undefined;
+  return (await import("./forges.ts")).openForges(options);
 }
 
 interface EnvironmentsParts {
@@ -203,8 +209,11 @@ async function openPlaces(
 ): Promise<Pick<Context, "runtime" | "clusters"> & Partial<Pick<OpenClusters, "pools" | "onPushed" | "figures">>> {
   const { clock, log, env } = options;
   const { settings, path: settingsPath } = options.settings;
-  if (settings.clusters.length === 0)
+  if (settings.clusters.length === 0) {
+    const { openSandbox } = await import("../runtime/sandbox/open-sandbox.ts");
     return { runtime: await openSandbox(sandboxOptions(options, gatewayKey), signal) };
+  }
+  const { openClusters } = await import("./clusters.ts");
   const { runtime, clusters, pools, onPushed, figures } = parts.use(
     await openClusters(
       {
@@ -290,7 +299,7 @@ async function openGateway(
   };
 }
 
-function sandboxOptions(options: ServiceOptions, gatewayKey: SigningKey): Parameters<typeof openSandbox>[0] {
+function sandboxOptions(options: ServiceOptions, gatewayKey: SigningKey): SandboxOptions {
   const { settings, path } = options.settings;
   const { sandbox }: Settings = settings;
   return {

@@ -14,7 +14,6 @@ import { type Environments, makeEnvironmentQueries } from "./environments.ts";
 import { makeKnowledgeQueries } from "./knowledge.ts";
 import { migrationProvider } from "./migrations.ts";
 import { makePoolQueries, type PoolMembers } from "./pools.ts";
-import { openPostgres } from "./open-postgres.ts";
 import { openSqlite } from "./open-sqlite.ts";
 import type { StoreOptions } from "./store-options.ts";
 
@@ -46,7 +45,11 @@ export interface Store extends AsyncDisposable {
  */
 export async function openStore(target: StoreTarget, options: StoreOptions): Promise<Store> {
   const { clock, installation = "local" } = options;
-  const engine = target.type === "sqlite" ? openSqlite(target.path, clock) : await openPostgres(target.url, options);
+  // Loaded where it is asked for: the client is a tenth of what a service without it loads.
+  const engine =
+    target.type === "sqlite"
+      ? openSqlite(target.path, clock)
+      : await (await import("./open-postgres.ts")).openPostgres(target.url, options);
   try {
     await migrate(engine);
   } catch (error) {
