@@ -11,6 +11,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 /** Ports of each worker of vitest, which runs one file at a time: none takes what another is about to listen at again. */
 const [FIRST, EACH, WORKERS] = [20_000, 1_000, 12];
 
+/** Counts up, since one that was found free is listened at only later, and must not be found again meanwhile. */
+let next = randomInt(EACH);
+
 /**
  * Finds a free TCP port of the loopback. Below the range that the kernel takes for outgoing connections (from 32768 on,
  * ip(7)), so that a server can be restarted on it.
@@ -18,7 +21,7 @@ const [FIRST, EACH, WORKERS] = [20_000, 1_000, 12];
 export async function freePort(): Promise<number> {
   const worker = Number(process.env["VITEST_POOL_ID"] ?? 0) % WORKERS;
   for (;;) {
-    const port = FIRST + worker * EACH + randomInt(EACH);
+    const port = FIRST + worker * EACH + (next++ % EACH);
     if (await isFree(port)) return port;
   }
 }
