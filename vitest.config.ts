@@ -2,11 +2,12 @@ import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 import { ClosingLine } from "./tools/closing-line.ts";
+import { WAITING as WAITING_PROJECT, WaitingFirst } from "./tools/waiting-first.ts";
 
 /** Folders whose tests start real servers, clients and environments. */
 const REAL = ["interop", "faults", "hostile", "access"].map((folder) => `test/${folder}/**/*.test.ts`);
 
-/** Those that mostly wait, for the shortest intervals that can be set: several of them leave a processor idle. */
+/** Those that mostly wait, for the shortest intervals that can be set: others compute beside them. */
 const WAITING = ["test/access/**/*.test.ts", "test/faults/vanished-client.test.ts"];
 
 /** Tests that need a cluster. */
@@ -39,9 +40,17 @@ function sessionsIn(place: (typeof IMAGES)[number]): string[] {
   return (isCoreOnly ? CORE_SESSIONS[place] : SESSIONS).map((name) => `test/interop/${name}.test.ts`);
 }
 
+/** How many files run at a time, so many for each processor; `test/harness/free-port.ts` has ports for twelve. */
+const workersFor = (each: number): number => Math.min(12, each * availableParallelism());
+
 export default defineConfig({
   test: {
-    pool: "threads",
+    // Processes, as tests start thousands of programs: to fork one copies the tables of all the memory of the threads beside it,
+    // and a child that has not come to its program yet holds what they have open. Each runs file after file: to begin
+    // anew for each takes as long as most of them do.
+    pool: "forks",
+    isolate: false,
+    sequence: { sequencer: WaitingFirst },
     testTimeout: 30_000,
     // Hooks start services and make environments, on machines with other work too.
     hookTimeout: 60_000,
@@ -53,19 +62,31 @@ export default defineConfig({
           name: "code",
           include: ["src/**/*.test.ts", "test/**/*.test.ts", "tools/**/*.test.ts"],
           exclude: [...REAL, ...ON_CLUSTER],
-          // One less than there are processors is vitest's own choice: on two, everything one after another.
-          maxWorkers: availableParallelism(),
+          // Vitest's own choice is one less than there are processors; with some that wait, those would be idle.
+          maxWorkers: workersFor(3),
           sequence: { groupOrder: 0 },
         },
       },
       {
         extends: true,
-        test: { name: "waiting", include: WAITING, maxWorkers: 3, maxConcurrency: 3, sequence: { groupOrder: 1 } },
+        test: {
+          name: WAITING_PROJECT,
+          include: WAITING,
+          maxWorkers: workersFor(3),
+          maxConcurrency: 3,
+          sequence: { groupOrder: 0 },
+        },
       },
       {
         extends: true,
-        // Each of these files keeps a processor busy by itself, and what they measure needs the machine to be calm.
-        test: { name: "real", include: REAL, exclude: WAITING, maxWorkers: 2, sequence: { groupOrder: 2 } },
+        // Some keep a processor busy by themselves or measure memory, and most wait for an ssh: fewer at a time than above.
+        test: {
+          name: "real",
+          include: REAL,
+          exclude: WAITING,
+          maxWorkers: workersFor(2),
+          sequence: { groupOrder: 1 },
+        },
       },
       {
         extends: true,
@@ -76,7 +97,8 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 180_000,
           maxWorkers: 1, // one cluster for all, which some of them break
-          sequence: { groupOrder: 3 },
+          isolate: true,
+          sequence: { groupOrder: 2 },
         },
       },
       ...IMAGES.map((place, at) => ({
@@ -89,7 +111,8 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 180_000,
           maxWorkers: 1,
-          sequence: { groupOrder: 4 + at },
+          isolate: true,
+          sequence: { groupOrder: 3 + at },
         },
       })),
     ],

@@ -7,6 +7,7 @@
 import { expect, test } from "vitest";
 import type { Github } from "../forges/github/github.ts";
 import type { Trouble } from "../forges/lib/troubles.ts";
+import { oneIn } from "../harness/rounds.ts";
 import { until } from "../harness/wait.ts";
 import { openForgeService, skipWithoutService } from "./open-forge-service.ts";
 
@@ -49,10 +50,11 @@ const outages: Readonly<Record<string, Outage>> = {
 const LETS_IN = /slipway: github cannot be reached; you are let in by what it said at 20/;
 
 // At the same time: each has a world of its own, and waits most of it.
-test.concurrent.each(Object.keys(outages))(
+test.concurrent.for(Object.keys(outages))(
   "while the forge %s, the last good answer holds for those it knew, and nobody new gets in",
   { timeout: 120_000 },
-  async (name) => {
+  async (name, ctx) => {
+    oneIn(3, Object.keys(outages).indexOf(name), ctx);
     await using world = await openForgeService({
       forge: { poll: `${POLL_MS / 1_000}s` },
       byToken: true,

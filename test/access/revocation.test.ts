@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { mustBeCut, openEveryKind } from "../faults/every-kind.ts";
 import type { World } from "../forges/github/world.ts";
 import { readPublicKey } from "../harness/client.ts";
+import { oneIn } from "../harness/rounds.ts";
 import { until } from "../harness/wait.ts";
 import { whyNoService } from "../harness/needs.ts";
 import { openForgeService, skipWithoutService, type ForgeService } from "./open-forge-service.ts";
@@ -177,7 +178,9 @@ describe.each([
   });
 
   const mine = causes.filter(({ isHooked }) => isHooked || by === "poll");
-  test.each(mine)("$what: every kind of connection is cut, and none comes back", { timeout: 90_000 }, async (cause) => {
+  const title = "$what: every kind of connection is cut, and none comes back";
+  test.for(mine)(title, { timeout: 90_000 }, async (cause, ctx) => {
+    if (by === "poll") oneIn(3, mine.indexOf(cause), ctx); // each waits a poll interval; what follows is as by webhook
     if (opened === undefined) throw new Error("Cannot lose a right: the service is not there yet");
     const { github, service } = opened;
     const ivy = service.as("ivy");

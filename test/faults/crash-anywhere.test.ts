@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { findLeftovers } from "../harness/leftovers.ts";
+import { oneIn } from "../harness/rounds.ts";
 import { openSeeded } from "../harness/seeded.ts";
 import { until } from "../harness/wait.ts";
 import { makeWitness, type Witness } from "../harness/witness.ts";
@@ -35,7 +36,8 @@ async function isListed(login: string): Promise<boolean> {
 
 test.for(removals)(
   "a service killed in round $round of removing an environment has it whole or gone",
-  async ({ afterMs }) => {
+  async ({ round, afterMs }, ctx) => {
+    oneIn(3, round, ctx);
     const ada = service().as("ada");
     witness ??= await makeWitness(service().as("bob"), "hello-other");
     expect(

@@ -5,12 +5,13 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, expect, onTestFinished, test } from "vitest";
 import { whyNoService } from "../harness/needs.ts";
 import { mustRun, type Ended, type Running } from "../harness/program.ts";
+import { oneIn } from "../harness/rounds.ts";
 import { openSeeded } from "../harness/seeded.ts";
 import { until } from "../harness/wait.ts";
 import { makeWitness, type Witness } from "../harness/witness.ts";
@@ -137,7 +138,7 @@ async function makeTransfer(way: (typeof ways)[number], round: number): Promise<
       const work = join(service().folder, "clone");
       const git = (...words: string[]): Promise<string> =>
         mustRun(["git", "-c", "user.name=A", "-c", "user.email=a@b", "-C", work, ...words]);
-      if (round === ways.indexOf("git push")) {
+      if (!existsSync(work)) {
         await mustRun(["git", "clone", "--quiet", join(service().folder, "repositories/hello.git"), work]);
         // What takes time is to be the transfer.
         for (const setting of ["core.compression=0", "core.bigFileThreshold=1m"])
@@ -183,7 +184,8 @@ async function untilMoment(moment: Moment, transfer: Running): Promise<void> {
 test.for(rounds)(
   "a service killed in round $round, $way, breaks it loudly, and it can be done again",
   { timeout: 90_000 }, // a round that goes on behind its own end would kill the service of the next
-  async ({ way, round, moment }) => {
+  async ({ way, round, moment }, ctx) => {
+    oneIn(5, round, ctx); // each way once, each at another moment
     witness ??= await makeWitness(service().as("bob"), "hello-main");
     if (round === 0) expect((await service().as("ada").ssh(["hello-main@slipway", "true"])).exitCode).toBe(0);
     const transfer = await makeTransfer(way, round);

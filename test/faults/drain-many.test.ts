@@ -10,13 +10,13 @@ import { connectRaw, type RawTarget } from "../../bench/lib/raw-client.ts";
 import { message } from "../../src/ssh/numbers.ts";
 import type { Transport } from "../../src/ssh/transport.ts";
 import { WireReader } from "../../src/ssh/wire.ts";
+import { isEveryRound } from "../harness/rounds.ts";
 import { until } from "../harness/wait.ts";
 import { useService } from "../interop/use-service.ts";
 
 const DRAIN_MS = 2_000;
 /** Each in an environment costs an sshd; those in the lobby are the service's own weight. */
-const INSIDE = 100;
-const IN_LOBBY = 300;
+const [INSIDE, IN_LOBBY] = isEveryRound ? [100, 300] : [25, 75];
 const AT_ONCE = 8;
 /** What the service may take beyond its drain time: to tell everybody, to cut them, to close what it has open. */
 const BEYOND_MS = 3_000;

@@ -7,6 +7,7 @@ import { never, START_AT, subjectOf } from "../../../test/fakes/access-world.ts"
 import { makeForgeSettings, makeKey } from "../../../test/fakes/fake-forge-client.ts";
 import { HandClock } from "../../../test/fakes/hand-clock.ts";
 import { MemoryKnowledge } from "../../../test/fakes/memory-knowledge.ts";
+import { skipUnlessEveryRound } from "../../../test/harness/rounds.ts";
 import { recordingLog } from "../../../test/fakes/recording-log.ts";
 import { SimulatedGithub } from "../../../test/fakes/simulated-github.ts";
 import type { Access } from "./access.ts";
@@ -133,7 +134,8 @@ test(
 test(
   "openAccess() refreshes 3,000 of them an hour as an App, whose ETags are lost each hour, and leaves logins their share",
   { timeout: 120_000 },
-  async () => {
+  async (ctx) => {
+    skipUnlessEveryRound(ctx); // three simulated hours of 5,000 requests each take 6 s
     const simulated = await simulate(3, { tokenMs: HOUR_MS, agesMs: 6 * HOUR_MS, liveCount: 10 });
     print("GitHub App", simulated);
     for (const { charged, remainingMin } of simulated.github.hours) {
