@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=4
 /**
  * `slip`: the one program. Reads the command line, does what it says, and ends with the exit code that belongs to it.
  *

@@ -5,12 +5,33 @@
  *
  * @module
  */
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 
-/** Gives back the memory of a buffer that nobody will read again. Does nothing to one that shares its memory. */
-export function release(buffer: Buffer): void {
+/**
+ * Gives back the memory of a buffer that nobody will read again. Does nothing to one that shares its memory.
+ *
+ * @param headBytes in front of it in the same memory, and nobody's any more
+ */
+export function release(buffer: Buffer, headBytes = 0): void {
   const memory = buffer.buffer;
-  if (buffer.length === 0 || memory.byteLength !== buffer.length) return;
+  if (buffer.length === 0 || memory.byteLength !== headBytes + buffer.length || buffer.byteOffset !== headBytes) return;
   if (memory instanceof ArrayBuffer) memory.transfer(0);
+}
+
+/** A stream that keeps nothing of what passes through it, as a socket does. */
+export interface Passing {
+  /**
+   * What is written to it is copied before the write calls back, and each chunk read from it is the reader's alone, with so
+   * many bytes in front of it in the same memory.
+   */
+  readonly headBytes: number;
+}
+
+/** @returns `undefined` where memory that passes through the stream may be known to others */
+export function headBytesOf(stream: Duplex | (Duplex & Passing)): number | undefined {
+  if (stream instanceof Socket) return 0;
+  return "headBytes" in stream ? stream.headBytes : undefined;
 }
 
 /**

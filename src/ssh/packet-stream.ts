@@ -9,10 +9,9 @@
  *
  * @module
  */
-import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { makePlainOpener, plainSealer, type Opener, type Sealer } from "./ciphers.ts";
-import { copyOwn, giveSlab, release, takeSlab } from "./memory.ts";
+import { copyOwn, giveSlab, headBytesOf, release, takeSlab } from "./memory.ts";
 
 export interface PacketHandler {
   /**
@@ -58,6 +57,8 @@ export class PacketStream {
   sealer: Sealer = plainSealer;
 
   readonly #stream: Duplex;
+  /** Of each chunk, when its memory and that of what we write is ours to use again. */
+  readonly #headBytes: number | undefined;
   readonly #handler: PacketHandler;
   #opener: Opener = makePlainOpener();
   #sendSequence = 0;
@@ -84,6 +85,7 @@ export class PacketStream {
 
   constructor(stream: Duplex, limits: PacketLimits, handler: PacketHandler) {
     this.#stream = stream;
+    this.#headBytes = headBytesOf(stream);
     this.limits = limits;
     this.#handler = handler;
     stream.on("data", (chunk: Buffer) => {
@@ -182,7 +184,7 @@ export class PacketStream {
     for (let at = 0; at < piece.length;) {
       if (this.#slab === undefined) {
         this.#slab = takeSlab();
-        process.nextTick(this.#flush);
+        process.nextTick(this.#flushSoon);
       }
       const copied = piece.copy(this.#slab, this.#slabBytes, at);
       at += copied;
@@ -190,6 +192,12 @@ export class PacketStream {
       if (this.#slabBytes === this.#slab.length) this.#flush();
     }
     release(piece);
+  };
+
+  /** What is much already waits for what the rest of this turn of the event loop brings: fewer and larger writes. */
+  readonly #flushSoon = (): void => {
+    if (this.#slabBytes < COPY_BELOW_BYTES) this.#flush();
+    else setImmediate(this.#flush);
   };
 
   readonly #flush = (): void => {
@@ -200,13 +208,13 @@ export class PacketStream {
     this.#slabBytes = 0;
     if (!this.#stream.writable) return;
     // A socket has copied the bytes to the kernel when it calls back; other streams may hand on the very buffer.
-    const isSocket = this.#stream instanceof Socket;
-    const isCopied = !isSocket || filled.length < COPY_BELOW_BYTES;
+    const isOurs = this.#headBytes !== undefined;
+    const isCopied = !isOurs || filled.length < COPY_BELOW_BYTES;
     const sent = isCopied ? copyOwn(filled) : filled;
     if (isCopied) giveSlab(slab);
     this.#stream.write(sent, () => {
       if (!isCopied) giveSlab(slab);
-      else if (isSocket) release(sent);
+      else if (isOurs) release(sent);
     });
   };
 
@@ -243,7 +251,7 @@ export class PacketStream {
     } catch (error) {
       this.#handler.failed(error);
     }
-    if (this.#stream instanceof Socket) release(chunk); // it was read for us alone
+    if (this.#headBytes !== undefined) release(chunk, this.#headBytes);
   }
 
   /** @returns where in the chunk the packets begin */

@@ -20,6 +20,8 @@ import { makeRepository, type RepositoryOptions } from "./repositories.ts";
 import { until } from "./wait.ts";
 
 const PROJECT = join(import.meta.dirname, "../..");
+/** As `npm start` and the image of the gateway run it: docs/decisions/0015. */
+const NODE = [process.execPath, "--max-semi-space-size=4"];
 const PROGRAM = join(PROJECT, "src/cmd/slip.ts");
 const UID_COUNT = 100;
 
@@ -196,7 +198,7 @@ function pathsOf(folder: string, options: ServiceOptions): Paths {
   const temporary = join(folder, "tmp");
   return {
     ...{ folder, state, home, temporary },
-    program: [...(options.user?.words ?? []), process.execPath, PROGRAM],
+    program: [...(options.user?.words ?? []), ...NODE, PROGRAM],
     settings: join(folder, "slipway.yaml"),
     knownHosts: join(folder, "known_hosts"),
     env: {

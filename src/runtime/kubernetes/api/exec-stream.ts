@@ -52,6 +52,8 @@ export class ExecStream extends Duplex {
   /** Never rejects. */
   readonly ended: Promise<ExecEnd>;
   readonly canEndInput: boolean;
+  /** The number of the channel; messages copy what is written. See `Passing` of `src/ssh/memory.ts`. */
+  readonly headBytes = 1;
   readonly #socket: WebSocket;
   readonly #options: ExecStreamOptions;
   /** Called with the end; does nothing the second time. */

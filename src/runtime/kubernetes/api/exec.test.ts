@@ -16,6 +16,7 @@ import { recordingLog } from "../../../../test/fakes/recording-log.ts";
 import { makeCertificate } from "../../../../test/forges/lib/certificate.ts";
 import { makeClock } from "../../../base/clock.ts";
 import { Fault } from "../../../base/fault.ts";
+import { headBytesOf } from "../../../ssh/memory.ts";
 import type { Exec, ExecRequest } from "./cluster-api.ts";
 import type { ExecConnection } from "./exec-connection.ts";
 import { openExec } from "./exec.ts";
@@ -239,6 +240,38 @@ describe.each(["v4.channel.k8s.io", "v5.channel.k8s.io"])("openExec() on a serve
     expect(messages.every((message) => message[0] === 0 && message.length <= 65_537)).toBe(true);
     expect(messages.length).toBeLessThan(10);
     stream.destroy();
+  });
+
+  test("has copied what was written when the write calls back, however slowly it is read", async () => {
+    const messages: Buffer[] = [];
+    fake.program = (socket) => {
+      socket.on("message", (data: Buffer) => messages.push(data));
+      socket.pause();
+      setTimeout(() => socket.resume(), 300);
+    };
+    const { stream } = await open();
+    const chunk = Buffer.alloc(64 * 1_024);
+    for (let round = 0; round < 200; round++) {
+      chunk.fill(round);
+      await new Promise((resolve) => stream.write(chunk, resolve));
+    }
+    const got = () => messages.flatMap((message) => [...new Set(message.subarray(1))]);
+    await expect.poll(() => new Set(got()).size, { timeout: 10_000 }).toBe(200);
+    expect(got()).toEqual(got().toSorted((a, b) => a - b));
+    stream.destroy();
+  });
+
+  test("reads each long message into memory of its own, behind as many bytes as it says", async () => {
+    fake.program = (socket) => {
+      for (let sent = 0; sent < 4; sent++) say(socket, 1, Buffer.alloc(200_000, sent));
+      end(socket, SUCCESS);
+    };
+    const { stream } = await open();
+    const chunks: Buffer[] = [];
+    for await (const chunk of stream) chunks.push(chunk as Buffer);
+    const isOwn = ({ byteOffset, length, buffer: memory }: Buffer): boolean =>
+      byteOffset === headBytesOf(stream) && memory.byteLength === byteOffset + length;
+    expect(chunks.filter(isOwn)).toHaveLength(4);
   });
 
   test("holds back a writer whose program does not read", async () => {
