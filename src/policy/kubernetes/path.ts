@@ -18,7 +18,7 @@ export type PathState =
 export type PathReason =
   /** With the medians. */
   | { readonly type: "measured"; readonly tookMs: Readonly<Record<Path, number>> }
-  /** The address could not be used. */
+  /** The addresses of two pods could not be used. */
   | { readonly type: "failed" };
 
 /** Connections of each path that are compared by their medians. Guess: one may meet a busy node. */
@@ -30,8 +30,8 @@ const SAMPLE_COUNT = 5;
  */
 const ENTRY_RATIO_MAX = 1.25;
 
-/** How long a choice holds. Guess: clusters change, but not by the minute. */
-const HOLD_MS = 10 * 60_000;
+/** How long a choice holds, and the failure of a pod is remembered. Guess: clusters change, but not by the minute. */
+export const HOLD_MS = 10 * 60_000;
 
 /** Nothing is known yet. */
 export const UNKNOWN_PATHS: PathState = { phase: "measuring", tookMs: { exec: [], podIP: [] } };
@@ -62,7 +62,7 @@ export function afterEntry(
   return { phase: "settled", path, untilMs: nowMs + HOLD_MS, because: { type: "measured", tookMs: medians } };
 }
 
-/** Takes in that the address of a pod could not be used. */
+/** Takes in that the addresses of pods cannot be used, whichever pod it is. */
 export function afterFailure(nowMs: number): PathState {
   return { phase: "settled", path: "exec", untilMs: nowMs + HOLD_MS, because: { type: "failed" } };
 }

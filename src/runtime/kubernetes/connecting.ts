@@ -66,10 +66,10 @@ async function openDoor(
 ): Promise<Opened> {
   let door = await doors.take(id, pod, signal);
   const beganMs = clock.elapsed();
-  if (pod.ip !== undefined && paths.next() === "podIP") {
+  if (pod.ip !== undefined && paths.next(pod.uid) === "podIP") {
     const tried = await openByAddress(door, { address: pod.ip, config, clock }, signal);
     if (tried.type === "open") return { door, stream: tried.stream, path: "podIP", beganMs };
-    paths.failed(tried.error);
+    paths.failed(pod.uid, tried.error);
     if (tried.type === "here") return { door, stream: door.stream, path: "exec", beganMs };
     door = await doors.take(id, pod, signal);
   }

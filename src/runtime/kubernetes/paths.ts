@@ -9,18 +9,22 @@ import {
   afterEntry,
   afterFailure,
   choosePath,
+  HOLD_MS,
   type Path,
   type PathState,
   UNKNOWN_PATHS,
 } from "../../policy/kubernetes/path.ts";
 
 export interface Paths {
-  /** Says which way the next connection goes. */
-  next(): Path;
+  /** Says which way the next connection goes. @param pod uid of the one that it leads to */
+  next(pod?: string): Path;
   /** Tells how long it took to be let in. */
   entered(path: Path, ms: number): void;
-  /** Tells that the address of a pod could not be used: from now on everybody goes by exec. */
-  failed(error: unknown): void;
+  /**
+   * Tells that the address of a pod could not be used: for a while everybody goes into that one by exec, and into all when
+   * another was the last that failed and nobody has been let in by an address since.
+   */
+  failed(pod: string, error: unknown): void;
 }
 
 export interface PathsOptions {
@@ -36,6 +40,15 @@ export interface PathsOptions {
 export function makePaths({ setting, isInside, clock, log }: PathsOptions): Paths {
   let state: PathState = UNKNOWN_PATHS;
   const isOpen = isInside && setting !== "exec";
+  /** Uid of each pod that failed, with when: in the order of that. */
+  const failedAt = new Map<string, number>();
+  let lastFailed: string | undefined;
+  const forget = (): void => {
+    for (const [pod, atMs] of failedAt) {
+      if (clock.elapsed() < atMs + HOLD_MS) break;
+      failedAt.delete(pod);
+    }
+  };
   const become = (next: PathState): void => {
     if (next.phase === "settled" && next !== state) {
       log.info("kubernetes.path-chosen", { path: next.path, because: next.because });
@@ -43,13 +56,22 @@ export function makePaths({ setting, isInside, clock, log }: PathsOptions): Path
     state = next;
   };
   return {
-    next: () => (isOpen ? choosePath(state, setting, clock.elapsed()) : "exec"),
+    next: (pod) => {
+      forget();
+      if (!isOpen || (pod !== undefined && failedAt.has(pod))) return "exec";
+      return choosePath(state, setting, clock.elapsed());
+    },
     entered: (path, ms) => {
+      if (path === "podIP") lastFailed = undefined;
       if (isOpen && setting === "auto") become(afterEntry(state, { path, ms }, clock.elapsed()));
     },
-    failed: (error) => {
-      log.warn("kubernetes.path-failed", { err: error });
-      become(afterFailure(clock.elapsed()));
+    failed: (pod, error) => {
+      log.warn("kubernetes.path-failed", { pod, err: error });
+      failedAt.delete(pod); // to be the last in order
+      failedAt.set(pod, clock.elapsed());
+      // One may be broken by itself; two in a row are the network of the cluster.
+      if (lastFailed !== undefined && lastFailed !== pod) become(afterFailure(clock.elapsed()));
+      lastFailed = pod;
     },
   };
 }
