@@ -50,7 +50,7 @@ export const clusterBulkRow: Row<ClusterBench> = {
       const [sent = []] = await turn([() => copy(bench, files.sent, far, fileBytes)], fileBytes);
       const [back = []] = await turn([() => copy(bench, far, files.back, fileBytes)], fileBytes);
       await mustRun(["cmp", files.sent, files.back]);
-      const [size, fileSize] = [bytes, fileBytes].map((count) => `${count / 2 ** 20} MiB`);
+      const [size, fileSize] = [bytes, fileBytes].map((each) => `${each / 2 ** 20} MiB`);
       return [
         judge(`download of ${size}: \`ssh … head | wc -c\``, down, { [OURS]: rawDown, [KUBECTL]: kubectlDown }),
         judge(`upload of ${size}: \`head | ssh … wc -c\``, up, { [OURS]: rawUp, [KUBECTL]: kubectlUp }),

@@ -29,9 +29,8 @@ export interface Passing {
 }
 
 /** @returns `undefined` where memory that passes through the stream may be known to others */
-export function headBytesOf(stream: Duplex | (Duplex & Passing)): number | undefined {
-  if (stream instanceof Socket) return 0;
-  return "headBytes" in stream ? stream.headBytes : undefined;
+export function headBytesOf(stream: Duplex & Partial<Passing>): number | undefined {
+  return stream instanceof Socket ? 0 : stream.headBytes;
 }
 
 /**
