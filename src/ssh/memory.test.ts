@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Socket } from "node:net";
 import { PassThrough } from "node:stream";
-import { copyOwn, giveSlab, headBytesOf, release, takeSlab } from "./memory.ts";
+import { copyOwn, giveSlab, isPassing, release, takeSlab } from "./memory.ts";
 
 test.each([20_000, 200])("release() gives back a buffer of %i bytes that owns its memory", (bytes) => {
   const buffer = Buffer.allocUnsafeSlow(bytes);
@@ -9,20 +9,10 @@ test.each([20_000, 200])("release() gives back a buffer of %i bytes that owns it
   expect(buffer).toHaveLength(0);
 });
 
-test("release() gives back the memory behind a head that is nobody's, and none with another in front", () => {
-  const message = Buffer.allocUnsafeSlow(20_000);
-  const [behindOne, behindTwo] = [message.subarray(1), message.subarray(2)];
-  release(behindTwo, 1);
-  release(message.subarray(1, 19_999), 1);
-  expect(behindOne).toHaveLength(19_999);
-  release(behindOne, 1);
-  expect(behindOne).toHaveLength(0);
-});
-
-test("headBytesOf() knows sockets and streams that say so, and leaves the memory of others alone", () => {
-  expect(headBytesOf(new Socket())).toBe(0);
-  expect(headBytesOf(Object.assign(new PassThrough(), { headBytes: 1 }))).toBe(1);
-  expect(headBytesOf(new PassThrough())).toBeUndefined();
+test("isPassing() knows sockets and streams that lend, and leaves the memory of others alone", () => {
+  expect(isPassing(new Socket())).toBe(true);
+  expect(isPassing(Object.assign(new PassThrough(), { lend: () => {} }))).toBe(true);
+  expect(isPassing(new PassThrough())).toBe(false);
 });
 
 test("copyOwn() makes a copy that can be released, however small", () => {

@@ -8,29 +8,28 @@
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 
-/**
- * Gives back the memory of a buffer that nobody will read again. Does nothing to one that shares its memory.
- *
- * @param headBytes in front of it in the same memory, and nobody's any more
- */
-export function release(buffer: Buffer, headBytes = 0): void {
+/** Gives back the memory of a buffer that nobody will read again. Does nothing to one that shares its memory. */
+export function release(buffer: Buffer): void {
   const memory = buffer.buffer;
-  if (buffer.length === 0 || memory.byteLength !== headBytes + buffer.length || buffer.byteOffset !== headBytes) return;
+  if (buffer.length === 0 || memory.byteLength !== buffer.length) return;
   if (memory instanceof ArrayBuffer) memory.transfer(0);
 }
 
-/** A stream that keeps nothing of what passes through it, as a socket does. */
+/**
+ * A stream that keeps nothing of what passes through it, as a socket does: what is written to it is copied before the write
+ * calls back, and what it says by "data" is the reader's alone.
+ */
 export interface Passing {
   /**
-   * What is written to it is copied before the write calls back, and each chunk read from it is the reader's alone, with so
-   * many bytes in front of it in the same memory.
+   * From now on `take` is called in place of "data" where nothing waits to be read. The bytes are lent: they are the stream's
+   * again when it returns.
    */
-  readonly headBytes: number;
+  lend(take: (bytes: Buffer) => void): void;
 }
 
-/** @returns `undefined` where memory that passes through the stream may be known to others */
-export function headBytesOf(stream: Duplex & Partial<Passing>): number | undefined {
-  return stream instanceof Socket ? 0 : stream.headBytes;
+/** Says whether memory that passes through a stream is known to nobody else. */
+export function isPassing(stream: Duplex & Partial<Passing>): boolean {
+  return stream instanceof Socket || stream.lend !== undefined;
 }
 
 /**

@@ -11,7 +11,7 @@
  */
 import type { Duplex } from "node:stream";
 import { makePlainOpener, plainSealer, type Opener, type Sealer } from "./ciphers.ts";
-import { copyOwn, giveSlab, headBytesOf, release, takeSlab } from "./memory.ts";
+import { copyOwn, giveSlab, isPassing, type Passing, release, takeSlab } from "./memory.ts";
 
 export interface PacketHandler {
   /**
@@ -57,8 +57,8 @@ export class PacketStream {
   sealer: Sealer = plainSealer;
 
   readonly #stream: Duplex;
-  /** Of each chunk, when its memory and that of what we write is ours to use again. */
-  readonly #headBytes: number | undefined;
+  /** Whether the memory of what we read and write is ours to use again. */
+  readonly #isPassing: boolean;
   readonly #handler: PacketHandler;
   #opener: Opener = makePlainOpener();
   #sendSequence = 0;
@@ -83,13 +83,16 @@ export class PacketStream {
   /** Packets sealed while one was taken. */
   #answerCount = 0;
 
-  constructor(stream: Duplex, limits: PacketLimits, handler: PacketHandler) {
+  constructor(stream: Duplex & Partial<Passing>, limits: PacketLimits, handler: PacketHandler) {
     this.#stream = stream;
-    this.#headBytes = headBytesOf(stream);
+    this.#isPassing = isPassing(stream);
     this.limits = limits;
     this.#handler = handler;
     stream.on("data", (chunk: Buffer) => {
-      this.#take(chunk);
+      this.#take(chunk, { isLent: false });
+    });
+    stream.lend?.((bytes) => {
+      this.#take(bytes, { isLent: true });
     });
     stream.on("drain", () => {
       this.#isAnswering = false;
@@ -208,7 +211,7 @@ export class PacketStream {
     this.#slabBytes = 0;
     if (!this.#stream.writable) return;
     // A socket has copied the bytes to the kernel when it calls back; other streams may hand on the very buffer.
-    const isOurs = this.#headBytes !== undefined;
+    const isOurs = this.#isPassing;
     const isCopied = !isOurs || filled.length < COPY_BELOW_BYTES;
     const sent = isCopied ? copyOwn(filled) : filled;
     if (isCopied) giveSlab(slab);
@@ -218,9 +221,9 @@ export class PacketStream {
     });
   };
 
-  #take(chunk: Buffer): void {
+  #take(chunk: Buffer, { isLent }: { isLent: boolean }): void {
     if (this.#isBusy || this.#late.length > 0) {
-      this.#late.push(chunk);
+      this.#late.push(isLent ? copyOwn(chunk) : chunk);
       if (this.#late.length === 1) process.nextTick(this.#takeLate);
       return;
     }
@@ -229,6 +232,7 @@ export class PacketStream {
     this.#isBusy = true;
     const answersBefore = this.#answerCount;
     this.#takeInput(chunk);
+    if (this.#isPassing && !isLent) release(chunk);
     this.#isBusy = false;
     // Whoever makes us answer and does not read the answers would fill our memory with them.
     if (this.#answerCount > answersBefore && this.isFull) {
@@ -240,7 +244,7 @@ export class PacketStream {
   readonly #takeLate = (): void => {
     const late = this.#late;
     this.#late = [];
-    for (const chunk of late) this.#take(chunk);
+    for (const chunk of late) this.#take(chunk, { isLent: false });
   };
 
   #takeInput(chunk: Buffer): void {
@@ -251,7 +255,6 @@ export class PacketStream {
     } catch (error) {
       this.#handler.failed(error);
     }
-    if (this.#headBytes !== undefined) release(chunk, this.#headBytes);
   }
 
   /** @returns where in the chunk the packets begin */

@@ -1,10 +1,12 @@
 /**
- * The channels of an exec over a WebSocket: each message is one byte, the number of the channel, and then its bytes.
+ * The channels of an exec over a WebSocket: each message is one byte, the number of the channel, and then its bytes. What is
+ * made here are whole frames.
  * https://github.com/kubernetes/kubernetes/blob/v1.20.2/staging/src/k8s.io/apiserver/pkg/util/wsstream/conn.go (v4) and
  * KEP-4006 (v5, from Kubernetes 1.30). Called by `exec-stream.ts`.
  *
  * @module
  */
+import { frameHeadBytes, writeBinaryHead } from "./frames.ts";
 
 /** v5 alone can close standard input. Servers before 1.30 know v4, and take the first of ours that they know. */
 export const V5 = "v5.channel.k8s.io";
@@ -20,18 +22,21 @@ const MESSAGE_BYTES = 64 * 1_024;
 
 /** Slabs kept for reuse, in all: 64 KiB of garbage for each message would be collected at the speed of the upload. */
 const SPARE_MAX = 32;
-const SLAB_BYTES = MESSAGE_BYTES + 1;
+const SLAB_BYTES = frameHeadBytes(MESSAGE_BYTES + 1) + 1 + MESSAGE_BYTES;
 const spare: Buffer[] = [];
 
 /** Messages below this share Node's pool; a slab would cost them more than it saves. */
 const SMALL_BYTES = 3 * 1_024;
 
 /** The message that closes a channel, v5. */
-export function makeClose(channel: number): Buffer {
-  return Buffer.of(CHANNEL.close, channel);
+export function makeClose(channel: number): Message {
+  const frame = Buffer.alloc(frameHeadBytes(2) + 2);
+  writeBinaryHead(frame, 2);
+  frame.set([CHANNEL.close, channel], frame.length - 2);
+  return frame;
 }
 
-/** A message in memory that nobody else knows; to be given back by `giveMessage` when it was sent. */
+/** A message in its frame, in memory that nobody else knows; to be given back by `giveMessage` when it was sent. */
 export type Message = Buffer;
 
 /**
@@ -44,9 +49,11 @@ export function* makeMessages(chunks: readonly Buffer[]): Generator<Message> {
   let index = 0;
   while (left > 0) {
     const size = Math.min(left, MESSAGE_BYTES);
-    const message = takeMessage(size + 1);
-    message[0] = CHANNEL.stdin;
-    for (let filled = 1; filled <= size;) {
+    const channelAt = frameHeadBytes(size + 1);
+    const message = takeMessage(channelAt + 1 + size);
+    writeBinaryHead(message, size + 1);
+    message[channelAt] = CHANNEL.stdin;
+    for (let filled = channelAt + 1; filled < message.length;) {
       const chunk = chunks[index];
       if (chunk === undefined) break; // their lengths add up: never
       const copied = chunk.copy(message, filled, at);

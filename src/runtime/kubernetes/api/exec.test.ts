@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer } from "node:https";
 import type { Server } from "node:https";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -16,7 +17,7 @@ import { recordingLog } from "../../../../test/fakes/recording-log.ts";
 import { makeCertificate } from "../../../../test/forges/lib/certificate.ts";
 import { makeClock } from "../../../base/clock.ts";
 import { Fault } from "../../../base/fault.ts";
-import { headBytesOf } from "../../../ssh/memory.ts";
+import type { Passing } from "../../../ssh/memory.ts";
 import type { Exec, ExecRequest } from "./cluster-api.ts";
 import type { ExecConnection } from "./exec-connection.ts";
 import { openExec } from "./exec.ts";
@@ -47,7 +48,10 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function openFake(protocol: string, onUpgrade: "answer" | "hang" = "answer"): Promise<FakeServer> {
+async function openFake(
+  protocol: string,
+  onUpgrade: "answer" | "hang" | { readonly raw: string } = "answer",
+): Promise<FakeServer> {
   const raws = new Set<Socket>();
   const https: Server = createServer(tls);
   const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => protocol, perMessageDeflate: true });
@@ -56,6 +60,10 @@ async function openFake(protocol: string, onUpgrade: "answer" | "hang" = "answer
     stream.on("error", () => {});
     fake.asked.push(`${request.url ?? ""} ${request.headers.authorization ?? ""}`);
     if (onUpgrade === "hang") return;
+    if (onUpgrade !== "answer") {
+      stream.end(onUpgrade.raw);
+      return;
+    }
     if (fake.refusal !== undefined) {
       const { status, body } = fake.refusal;
       stream.end(
@@ -164,7 +172,11 @@ describe.each(["v4.channel.k8s.io", "v5.channel.k8s.io"])("openExec() on a serve
     ["breaks off", (_socket, raw) => raw.destroy(), /closed the connection/],
     ["breaks off within a message", (_socket, raw) => raw.end(Buffer.of(0x82, 0x7e, 0xff)), /closed the connection/],
     ["sends what is no frame", (_socket, raw) => raw.write(Buffer.of(0xff, 0xff, 0xff)), /Invalid WebSocket frame/],
-    ["sends too much at once", (socket) => say(socket, 1, Buffer.alloc(2 ** 21)), /payload size exceeded/],
+    [
+      "ends with more than a status",
+      (socket) => end(socket, " ".repeat(2 ** 20) + SUCCESS),
+      /last word cannot be read/,
+    ],
     ["ends with no status at all", (socket) => end(socket, "{}"), /last word cannot be read/],
     ["ends with rubbish", (socket) => end(socket, "<html>"), /last word cannot be read/],
   ])("is lost, loudly, when the server %s", async (_case, program, reason) => {
@@ -175,6 +187,23 @@ describe.each(["v4.channel.k8s.io", "v5.channel.k8s.io"])("openExec() on a serve
     const exec = await open();
     await expect(buffer(exec.stream)).rejects.toMatchObject({ name: "Fault", code: "cluster.unreached" });
     expect(await exec.ended).toEqual({ type: "lost", reason: expect.stringMatching(reason) as unknown });
+  });
+
+  test("reads a message in fragments, answers the questions between them, and hears nothing after the end", async () => {
+    const pongs: string[] = [];
+    fake.program = (socket, raw) => {
+      socket.on("pong", (payload) => pongs.push(payload.toString()));
+      socket.send(Buffer.from("\u0001be"), { fin: false });
+      socket.ping("are you there");
+      socket.send(Buffer.from("gun"), { fin: true });
+      say(socket, 3, SUCCESS);
+      socket.close();
+      raw.write(Buffer.from([0x82, 3, 1, 0x78, 0x78]));
+    };
+    const exec = await open();
+    expect(await text(exec.stream)).toBe("begun");
+    await expect.poll(() => pongs).toEqual(["are you there"]);
+    expect(await exec.ended).toEqual({ type: "exited", exitCode: 0 });
   });
 
   test("gives up a server that says nothing for 9 s", async () => {
@@ -261,17 +290,31 @@ describe.each(["v4.channel.k8s.io", "v5.channel.k8s.io"])("openExec() on a serve
     stream.destroy();
   });
 
-  test("reads each long message into memory of its own, behind as many bytes as it says", async () => {
+  test("lends what it reads to whom it was told of, in order with what had waited", async () => {
+    const part = (at: number): Buffer => Buffer.alloc(200_000, at);
+    let more = (): void => {};
     fake.program = (socket) => {
-      for (let sent = 0; sent < 4; sent++) say(socket, 1, Buffer.alloc(200_000, sent));
-      end(socket, SUCCESS);
+      say(socket, 1, part(1));
+      more = () => {
+        for (const at of [2, 3, 4]) say(socket, 1, part(at));
+        end(socket, SUCCESS);
+      };
     };
     const { stream } = await open();
-    const chunks: Buffer[] = [];
-    for await (const chunk of stream) chunks.push(chunk as Buffer);
-    const isOwn = ({ byteOffset, length, buffer: memory }: Buffer): boolean =>
-      byteOffset === headBytesOf(stream) && memory.byteLength === byteOffset + length;
-    expect(chunks.filter(isOwn)).toHaveLength(4);
+    await expect.poll(() => stream.readableLength).toBeGreaterThan(199_000);
+    const got: Buffer[] = [];
+    let lentBytes = 0;
+    (stream as Duplex & Passing).lend((bytes) => {
+      got.push(Buffer.from(bytes));
+      lentBytes += bytes.length;
+      bytes.fill(0xee); // theirs again: whoever reads it later shall notice
+    });
+    stream.on("data", (chunk: Buffer) => got.push(chunk));
+    await expect.poll(() => stream.readableLength).toBe(0);
+    more();
+    await once(stream, "end");
+    expect(Buffer.concat(got).equals(Buffer.concat([1, 2, 3, 4].map(part)))).toBe(true);
+    expect(lentBytes).toBeGreaterThan(500_000);
   });
 
   test("holds back a writer whose program does not read", async () => {
@@ -424,6 +467,30 @@ test("openExec() makes faults of a server that is away, speaks something else, o
   await expect(openExec(stranger, REQUEST, options, NEVER)).rejects.toMatchObject({ code: "cluster.unreached" });
   await fake[Symbol.asyncDispose]();
   await expect(openExec(fake.connection, REQUEST, options, NEVER)).rejects.toMatchObject({ code: "cluster.unreached" });
+});
+
+test.each([
+  ["an upgrade to something else", "HTTP/1.1 101 Yes\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"],
+  ["no HTTP", "SSH-2.0-OpenSSH_9.2\r\n"],
+  ["the beginning of an answer", "HTTP/1.1 101 "],
+])("openExec() makes a fault of %s", async (_case, answer) => {
+  await using fake = await openFake("v4.channel.k8s.io", { raw: answer });
+  const opening = openExec(fake.connection, REQUEST, { clock: makeClock(), log: recordingLog().log }, NEVER);
+  await expect(opening).rejects.toMatchObject({ code: "cluster.unreached" });
+  await expect.poll(() => [...fake.raws].every((raw) => raw.destroyed)).toBe(true);
+});
+
+test("openExec() makes a fault of a server that does not answer for half a minute", async () => {
+  await using fake = await openFake("v4.channel.k8s.io", "hang");
+  const clock = new HandClock();
+  const opening = openExec(fake.connection, REQUEST, { clock, log: recordingLog().log }, NEVER);
+  opening.catch(() => {});
+  await expect.poll(() => fake.asked.length).toBe(1);
+  await clock.advance(30_000);
+  await expect(opening).rejects.toMatchObject({
+    code: "cluster.unreached",
+    message: expect.stringContaining("No answer after 30000 ms") as unknown,
+  });
 });
 
 test("openExec() ends at once when it is given up, and leaves no connection", async () => {
