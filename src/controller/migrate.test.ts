@@ -58,6 +58,28 @@ test("migrate() moves an environment with its files, cuts its sessions with a se
   expect(await service.list("ada")).toMatchObject([{ cluster: "west" }]);
 });
 
+// Room was counted before a move and taken at its end: those who came at once went over the capacity.
+test("migrate() keeps to the capacity of a cluster for all who move at once, and counts once what it has moved", async () => {
+  const service = world.serve();
+  world.capacity = 2;
+  const enterAs = (person: string, login: string) => service.enter({ who: { person, key: "" }, login }, silent, never);
+  await enterAs("ada", "hello-main");
+  await enterAs("bob", "hello-main");
+  await enterAs("ada", "hello-feature-x");
+  const count = () => world.world.store.environments.countByCluster();
+  expect(await count()).toEqual(new Map(Object.entries({ east: 2, west: 1 })));
+  const moves = ["hello-main", "hello-feature-x"].map((login) =>
+    service.migrate({ person: "ada", login }, { to: "west", by: "ada", report: silent }, never),
+  );
+  const ends = await Promise.allSettled(moves);
+  const [refused] = ends.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
+  expect(ends.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+  expect(refused).toMatchObject({ code: "cluster.full" });
+  await vi.waitFor(async () => expect(await count()).toEqual(new Map(Object.entries({ east: 1, west: 2 }))));
+  const records = await world.world.store.environments.list();
+  expect(records.map(({ operation }) => operation)).toEqual([undefined, undefined, undefined]);
+});
+
 test("migrate() runs what belongs to a start again, and nothing else", async () => {
   world.runtimes.east.sources.set(
     ".devcontainer.json",

@@ -74,7 +74,7 @@ async function begin({ context, clusters, entry, request }: Moving): Promise<Beg
   const { store, runtime } = context;
   return alone(entry, async () => {
     await entry.opening?.done.catch(() => undefined); // what of it went wrong is told to those who wait for it
-    const record = await mustBeMovable(context, clusters, request);
+    const { record, capacity } = await mustBeMovable(context, clusters, request);
     const { id, cluster } = record;
     if (entry.isMoving || entry.clearing !== undefined || leftOf(record).length > 0) throw beingMoved(record);
     const wasAsleep = (await runtime.observe(id)).power !== "running";
@@ -86,7 +86,12 @@ async function begin({ context, clusters, entry, request }: Moving): Promise<Beg
     entry.isMoving = true; // before anything is written that would be cleared away
     try {
       const { fence } = await store.begin(id, "moving");
-      mustBeOurs(await store.end(id, fence, { inventory }), record);
+      const room = await store.takeRoom(id, fence, { cluster: request.to, capacity, inventory });
+      if (room === "full") {
+        await store.end(id, fence, {});
+        throw full(request);
+      }
+      mustBeOurs(room === "taken", record);
       return { record: { ...record, fence }, wasAsleep };
     } catch (error) {
       entry.isMoving = false;
@@ -119,7 +124,7 @@ async function prepareThere(
 async function cutOver({ context, clusters, entry, request }: Moving, wasAsleep: boolean, signal: AbortSignal) {
   const { store, clock } = context;
   const { to, by, report } = request;
-  const record = await mustBeMovable(context, clusters, request);
+  const { record } = await mustBeMovable(context, clusters, request);
   const { fence } = await store.begin(record.id, "moving");
   const places = { from: clusters.at(record.cluster), there: clusters.at(to) };
   const moved: Moved = { record: { ...record, fence }, to, ...places };
@@ -212,6 +217,12 @@ function mustBeOurs(isOurs: boolean, { id, login }: EnvironmentRecord): void {
   });
 }
 
+function full({ record: { id, login }, to }: MigrateRequest): Fault {
+  return new Fault("cluster.full", `Cannot move "${id}" to "${to}": others took the room that was there`, {
+    told: `${to} is full since a moment ago; ${login} stays where it is`,
+  });
+}
+
 function beingMoved({ id, login }: EnvironmentRecord): Fault {
   return new Fault("usage.wrong", `Cannot move "${id}": a move of it is under way, or not cleared away yet`, {
     told: `${login} is being moved, or what an earlier move left of it is; try again in a minute`,
@@ -223,15 +234,15 @@ async function mustBeMovable(
   { store }: Context,
   clusters: Clusters,
   { record: { id, login }, to }: MigrateRequest,
-): Promise<EnvironmentRecord> {
+): Promise<{ record: EnvironmentRecord; capacity: number }> {
   const record = await store.find(id);
   if (record === undefined || record.desired === "absent") {
     const told = `there is no environment ${login}`;
     throw new Fault("environment.absent", `Cannot move "${id}": it is gone`, { told });
   }
   const known = await clusters.list();
-  const wanted = known.filter(({ name }) => name === to);
-  if (wanted.length === 0) {
+  const there = known.find(({ name }) => name === to);
+  if (there === undefined) {
     const told = `there is no cluster ${to}; there are: ${known.map(({ name }) => name).join(", ")}`;
     throw new Fault("usage.wrong", `Cannot move "${id}" to "${to}": no such cluster`, { told });
   }
@@ -241,8 +252,10 @@ async function mustBeMovable(
     });
   }
   const { podSecurity, placement = {} } = readDefinition(record.definition, record, "kubernetes").definition.container;
-  const verdict = place({ person: record.person, podSecurity, wantedLabels: placement }, wanted);
-  if (verdict.type === "placed") return record;
+  const others = leftOf(record).includes(to) ? there.present - 1 : there.present;
+  const ask = { person: record.person, podSecurity, wantedLabels: placement };
+  const verdict = place(ask, [{ ...there, present: others }]);
+  if (verdict.type === "placed") return { record, capacity: there.capacity };
   throw new Fault(verdict.code, `Cannot move "${id}" to "${to}": ${verdict.told}`, { told: verdict.told });
 }
 

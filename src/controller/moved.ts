@@ -7,12 +7,12 @@
  * @module
  */
 import type { EnvironmentRecord } from "../store/environments.ts";
+import { otherClusters } from "../wire/environment.ts";
 import type { Context } from "./context.ts";
 import type { Entries, Entry } from "./entries.ts";
 
-/** The clusters, beside its own, on which there may be something of an environment. */
 export function leftOf({ cluster, inventory }: Pick<EnvironmentRecord, "cluster" | "inventory">): string[] {
-  return inventory.flatMap((item) => (item.cluster === undefined || item.cluster === cluster ? [] : [item.cluster]));
+  return otherClusters(cluster, inventory);
 }
 
 /** Destroys what a move left of an environment, unless it is being moved now. Never rejects: what fails is tried again. */

@@ -1,11 +1,13 @@
 /**
- * How much of each cluster is taken: environments, whatever is wanted of them, and members of pools.
+ * How much of each cluster is taken: environments, whatever is wanted of them, what is moved to it or not yet cleared away
+ * from it, and members of pools.
  *
  * Called by `environments.ts`.
  *
  * @module
  */
 import { type Kysely, sql } from "kysely";
+import { checkInventory, otherClusters } from "../wire/environment.ts";
 import type { Tables } from "./schema.ts";
 
 /** Counts what is on each. A member that was claimed and the environment that it became have one id, and count as one. */
@@ -20,25 +22,46 @@ export async function countByCluster(
       union select id, cluster from pool_members where installation = ${installation}
     ) as present
     group by cluster`.execute(database);
-  return new Map(rows.map(({ cluster, count }) => [cluster, count]));
+  const counts = new Map(rows.map(({ cluster, count }) => [cluster, count]));
+  for (const cluster of await findOthers(database, installation)) counts.set(cluster, (counts.get(cluster) ?? 0) + 1);
+  return counts;
+}
+
+/** Where there are environments whose record names another cluster. */
+async function findOthers(database: Kysely<Tables>, installation: string): Promise<string[]> {
+  const rows = await database
+    .selectFrom("environments")
+    .select(["cluster", "inventory"])
+    .where("installation", "=", installation)
+    .where("inventory", "like", '%"cluster"%"cluster"%') // the few that are in two places
+    .execute();
+  return rows.flatMap(({ cluster, inventory }) => otherClusters(cluster, checkInventory(inventory)));
 }
 
 /** What is to be put on a cluster. */
 export interface Wanted {
-  readonly id: string;
   readonly cluster: string;
-  /** Of the cluster; any number when absent. */
-  readonly capacity: number | undefined;
+  /** Of the cluster. */
+  readonly capacity: number;
 }
 
-/** Says whether there is room for an environment; one that a member becomes was counted already. */
+/** Says whether there is room for one more. */
 export async function hasRoom(
   database: Kysely<Tables>,
   installation: string,
-  { id, cluster, capacity }: Wanted,
+  { cluster, capacity }: Wanted,
+): Promise<boolean> {
+  return ((await countByCluster(database, installation)).get(cluster) ?? 0) < capacity;
+}
+
+/** Says whether there is room for a new environment; one that a member becomes was counted already. */
+export async function hasRoomForNew(
+  database: Kysely<Tables>,
+  installation: string,
+  { id, capacity, cluster }: Pick<Wanted, "cluster"> & { readonly id: string; readonly capacity: number | undefined },
 ): Promise<boolean> {
   if (capacity === undefined) return true;
   const members = database.selectFrom("pool_members").select("id").where("installation", "=", installation);
   if ((await members.where("id", "=", id).executeTakeFirst()) !== undefined) return true;
-  return ((await countByCluster(database, installation)).get(cluster) ?? 0) < capacity;
+  return hasRoom(database, installation, { cluster, capacity });
 }

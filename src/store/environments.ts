@@ -17,7 +17,7 @@ import {
   type InventoryEntry,
   type StoredDefinition,
 } from "../wire/environment.ts";
-import { countByCluster, hasRoom } from "./cluster-room.ts";
+import { countByCluster, hasRoom, hasRoomForNew, type Wanted } from "./cluster-room.ts";
 import type { Engine } from "./engine.ts";
 import type { EnvironmentRow, Tables } from "./schema.ts";
 
@@ -99,6 +99,10 @@ export interface Changes {
   readonly lastActiveAt?: number;
 }
 
+export interface RoomWanted extends Wanted {
+  readonly inventory: readonly InventoryEntry[];
+}
+
 export interface Environments {
   /**
    * Adds a record unless the place is taken, the person has enough or its cluster has no room, in one transaction. One that
@@ -127,6 +131,11 @@ export interface Environments {
   update(id: string, fence: number, changes: Changes): Promise<boolean>;
   /** Writes as `update` does and ends the operation. */
   end(id: string, fence: number, changes: Changes): Promise<boolean>;
+  /**
+   * Writes an inventory that is on another cluster too and ends the operation, under its fence and if that cluster has room,
+   * in one transaction. It counts as taken there from then on.
+   */
+  takeRoom(id: string, fence: number, wanted: RoomWanted): Promise<"taken" | "full" | "overtaken">;
   /** Writes what was observed, unless an operation is in flight. */
   observe(id: string, changes: Changes): Promise<boolean>;
   /** Notes activity. Never moves backwards. */
@@ -173,6 +182,12 @@ export function makeEnvironmentQueries(engine: Engine, clock: Clock, installatio
     },
     update: (id, fence, changes) => change(id, { fence }, toColumns(changes)),
     end: (id, fence, changes) => change(id, { fence }, { ...toColumns(changes), operation: null }),
+    takeRoom: (id, fence, { inventory, ...room }) =>
+      exclusively(async (transaction) => {
+        if (!(await hasRoom(transaction, installation, room))) return "full";
+        const columns = { ...toColumns({ inventory }), operation: null };
+        return (await write(transaction, { id, installation, fence }, columns)) ? "taken" : "overtaken";
+      }),
     observe: (id, changes) => change(id, { operation: null }, toColumns(changes)),
     touch: async (id, at) => {
       await change(id, {}, toColumns({ lastActiveAt: at }));
@@ -214,7 +229,7 @@ async function add(
   if (taken !== undefined) return { outcome: "exists", record: toRecord(taken) };
   if (rows.length >= allowance.perPerson) return { outcome: "limit", present: rows.map(toRecord) };
   const { cluster = "local" } = environment;
-  if (!(await hasRoom(transaction, installation, { id: environment.id, cluster, capacity: allowance.capacity })))
+  if (!(await hasRoomForNew(transaction, installation, { id: environment.id, cluster, capacity: allowance.capacity })))
     return { outcome: "full" };
   const row: EnvironmentRow = {
     id: environment.id,

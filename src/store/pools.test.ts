@@ -150,6 +150,27 @@ describeStores((given) => {
     expect(await add("e99", "west")).toMatchObject({ outcome: "added" });
   });
 
+  test("takeRoom() keeps to the capacity of a cluster, and counts what is on two on both", async () => {
+    const names = { person: "ada", repository: "hello", hostname: "h", fromBranch: undefined, inventory: [] };
+    const allowance = { perPerson: 99, firstUid: 2_000, uidCount: 99 };
+    const ids = ["e1", "e2", "e3"];
+    for (const id of ids) await environments.add({ ...names, id, cluster: "east", branch: id, login: id }, allowance);
+    const move = async (id: string, inFence?: number) => {
+      const { fence } = await environments.begin(id, "moving");
+      const item = { type: "kubernetes", id, state: "present" } as const;
+      const inventory = [
+        { ...item, cluster: "east" },
+        { ...item, cluster: "west" },
+      ];
+      return environments.takeRoom(id, inFence ?? fence, { cluster: "west", capacity: 2, inventory });
+    };
+    expect(await move("e1", 99)).toBe("overtaken");
+    expect((await Promise.all(ids.map((id) => move(id)))).toSorted()).toEqual(["full", "taken", "taken"]);
+    expect(await environments.countByCluster()).toEqual(new Map(Object.entries({ east: 3, west: 2 })));
+    const moved = (await environments.list()).filter(({ inventory }) => inventory.length === 2);
+    expect(moved.map(({ operation }) => operation)).toEqual([undefined, undefined]);
+  });
+
   test("update() of an environment takes it to another cluster", async () => {
     const names = { person: "ada", repository: "hello", hostname: "h", fromBranch: undefined, inventory: [] };
     await environments.add(

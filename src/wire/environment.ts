@@ -46,6 +46,11 @@ export type ConditionType = EnvironmentCondition["type"];
 export type InventoryEntry = Readonly<z.infer<typeof InventoryItem>>;
 export type StoredDefinition = Readonly<z.infer<typeof DefinitionText>>;
 
+/** The clusters, beside its own, on which there may be something of an environment. */
+export function otherClusters(cluster: string, inventory: readonly InventoryEntry[]): string[] {
+  return inventory.flatMap((item) => (item.cluster === undefined || item.cluster === cluster ? [] : [item.cluster]));
+}
+
 /** Checks the stored text of conditions. Throws a ZodError or SyntaxError. */
 export function checkConditions(json: string): EnvironmentCondition[] {
   return Conditions.parse(JSON.parse(json));

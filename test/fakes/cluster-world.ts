@@ -17,11 +17,13 @@ export interface ClusterWorld extends AsyncDisposable {
   readonly runtimes: Readonly<Record<"east" | "west", FakeRuntime>>;
   /** Clusters that do not answer. */
   readonly away: Set<string>;
+  /** Environments that each cluster takes. @default 10 */
+  capacity: number;
   /** Starts a service; one that was started before counts as killed. */
   serve(changes?: Partial<Context>): Environments;
 }
 
-/** Makes a world in which what ada and bob make goes to `east`, unless they have something of it on `west`. */
+/** Makes a world in which what ada and bob make goes to `east` first, to where more is free then, and to where they have something of it. */
 export async function makeClusterWorld(): Promise<ClusterWorld> {
   const world = await makeWorld();
   const runtimes = { east: new FakeRuntime(), west: new FakeRuntime() };
@@ -31,24 +33,34 @@ export async function makeClusterWorld(): Promise<ClusterWorld> {
     const { clock } = world.context();
     const all = new Map(Object.entries(runtimes));
     const runtime = makePlaces(all, async (id) => (await find.find(id))?.cluster, { clock, log: makeLog("silent") });
-    const plain = { labels: {}, capacity: 10, present: 0, people: "*", podSecurity: "restricted" } as const;
+    const plain = { labels: {}, people: "*", podSecurity: "restricted" } as const;
+    const list: Clusters["list"] = async () => {
+      const counts = await find.countByCluster();
+      const { capacity } = clusterWorld;
+      return Object.keys(runtimes).map((name) => ({
+        ...{ ...plain, name, capacity },
+        present: counts.get(name) ?? 0,
+        isUp: !away.has(name),
+      }));
+    };
     const clusters: Clusters = {
       settings: [],
       readFile: async () => undefined,
       listFolder: async () => [],
       identifyManifests: async () => ({}),
-      list: async () => Object.keys(runtimes).map((name) => ({ ...plain, name, isUp: !away.has(name) })),
+      list,
       pools: { claim: async () => ({ type: "none" }), giveUp: async () => undefined, owns: async () => false },
       at: (name) => runtime.at(name),
       forget: (id) => runtime.forget(id),
     };
     return world.serve({ runtime, clusters, ...changes });
   };
-  return {
-    ...{ world, runtimes, away, serve },
+  const clusterWorld: ClusterWorld = {
+    ...{ world, runtimes, away, capacity: 10, serve },
     [Symbol.asyncDispose]: async () => {
       for (const runtime of Object.values(runtimes)) runtime.heal();
       await world[Symbol.asyncDispose]();
     },
   };
+  return clusterWorld;
 }

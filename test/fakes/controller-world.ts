@@ -147,6 +147,7 @@ function killedAt(store: Records, write: number, when: "before" | "after"): Reco
     begin: killing((...args: Parameters<Records["begin"]>) => store.begin(...args)),
     update: killing((...args: Parameters<Records["update"]>) => store.update(...args)),
     end: killing((...args: Parameters<Records["end"]>) => store.end(...args)),
+    takeRoom: killing((...args: Parameters<Records["takeRoom"]>) => store.takeRoom(...args)),
     remove: killing((...args: Parameters<Records["remove"]>) => store.remove(...args)),
   };
 }
