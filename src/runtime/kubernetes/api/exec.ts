@@ -36,9 +36,7 @@ export async function openExec(
   signal.throwIfAborted();
   const headers = await connection.headers();
   const late = new AbortController();
-  const stop = options.clock.after(OPEN_MS, () =>
-    late.abort(new Error(`No answer after ${OPEN_MS} ms`)),
-  );
+  const stop = options.clock.after(OPEN_MS, () => late.abort(new Error(`No answer after ${OPEN_MS} ms`)));
   const ask = { url: makeUrl(connection.url, request), tls: connection.tls, headers, protocols: [V5, V4] };
   const { mayStall = false } = request;
   const begin = (link: Link) => new ExecStream(link, { ...options, name: nameOf(request), mayStall });
