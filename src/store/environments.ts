@@ -20,6 +20,7 @@ import {
 import { countByCluster, hasRoom, hasRoomForNew, type Wanted } from "./cluster-room.ts";
 import type { Engine } from "./engine.ts";
 import type { EnvironmentRow, Tables } from "./schema.ts";
+import { freeUid, takeUid, type UidRange } from "./uids.ts";
 
 /** What is being done to an environment. At most one at a time; `fence` of the record numbers them. */
 export type Operation = "starting" | "sleeping" | "destroying" | "moving";
@@ -64,11 +65,9 @@ export interface NewEnvironment extends Pick<
 }
 
 /** What may be given to a new environment. */
-export interface Allowance {
+export interface Allowance extends UidRange {
   /** Environments of one person that may be present at once. */
   readonly perPerson: number;
-  readonly firstUid: number;
-  readonly uidCount: number;
   /** Environments that may be on its cluster, members of pools included; any number when absent. */
   readonly capacity?: number;
 }
@@ -257,46 +256,6 @@ async function add(
   return { outcome: "added", record: toRecord(row) };
 }
 
-/** The lowest uid never used; when there is none, the one freed longest ago: files left behind meet no new owner soon. */
-async function takeUid(
-  transaction: Transaction<Tables>,
-  installation: string,
-  { firstUid, uidCount }: Allowance,
-): Promise<number> {
-  const endUid = firstUid + uidCount;
-  const { rows } = await sql<{ uid: number }>`
-    with used as (
-      select uid from environments where installation = ${installation} union select uid from freed_uids where installation = ${installation}
-    )
-    select min(candidate) as uid
-    from (
-      select cast(${firstUid} as integer) as candidate union select uid + 1 from used where uid >= ${firstUid}
-    ) as candidates
-    where candidate < ${endUid} and candidate not in (select uid from used)
-    having min(candidate) is not null`.execute(transaction);
-  const fresh = rows[0]?.uid;
-  if (fresh !== undefined) return fresh;
-  const freed = await transaction
-    .selectFrom("freed_uids")
-    .select("uid")
-    .where("installation", "=", installation)
-    .where("uid", ">=", firstUid)
-    .where("uid", "<", endUid)
-    .orderBy("freed_at")
-    .orderBy("uid")
-    .limit(1)
-    .executeTakeFirst();
-  if (freed === undefined) {
-    throw new Fault("machine.full", `Cannot add an environment: all ${uidCount} uids from ${firstUid} are in use`);
-  }
-  await transaction
-    .deleteFrom("freed_uids")
-    .where("installation", "=", installation)
-    .where("uid", "=", freed.uid)
-    .execute();
-  return freed.uid;
-}
-
 interface Removal {
   readonly id: string;
   readonly installation: string;
@@ -313,7 +272,7 @@ async function remove(transaction: Transaction<Tables>, { id, installation, fenc
     .returning("uid")
     .executeTakeFirst();
   if (row === undefined) return false;
-  await transaction.insertInto("freed_uids").values({ installation, uid: row.uid, freed_at: now }).execute();
+  await freeUid(transaction, installation, { uid: row.uid, freedAt: now });
   return true;
 }
 
