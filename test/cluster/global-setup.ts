@@ -12,17 +12,19 @@ import { endAnyCluster, openAnyCluster } from "./any-cluster.ts";
 import { ensureImages } from "./ensure-images.ts";
 import { CLUSTERS } from "./layout.ts";
 import { takeDown } from "./open-cluster.ts";
-import { runName, secondName } from "./run-names.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
     /** File of the shared cluster. */
     kubeconfig: string;
+    /** What the cluster beside it is called, which the first test that needs two makes. */
+    secondCluster: string;
   }
 }
 
-/** Runs beside each other have a cluster each. */
-const NAME = runName();
+/** Runs beside each other have a cluster each. Files run in other processes than this, and are told. */
+const NAME = `test-${process.pid}`;
+const SECOND = `${NAME}-two`;
 
 /** Called by vitest before the first test. */
 export async function setup(project: TestProject): Promise<void> {
@@ -35,12 +37,13 @@ export async function setup(project: TestProject): Promise<void> {
     onStep(String(error)); // the tests that need the image fail by themselves
   }
   project.provide("kubeconfig", cluster.kubeconfig);
+  project.provide("secondCluster", SECOND);
 }
 
 /** Called by vitest after the last. */
 export async function teardown(): Promise<void> {
   await endAnyCluster(NAME, process.env);
-  await takeDown(secondName());
+  await takeDown(SECOND);
 }
 
 /** Clusters of runs that were killed: the name has the run's process. */

@@ -4,9 +4,9 @@
  *
  * @module
  */
+import { inject } from "vitest";
 import { ensureImages } from "../cluster/ensure-images.ts";
 import { openCluster, type TestCluster } from "../cluster/open-cluster.ts";
-import { secondName } from "../cluster/run-names.ts";
 import { breakableCluster } from "../cluster/shared-cluster.ts";
 import type { ClusterApi } from "../../src/runtime/kubernetes/api/cluster-api.ts";
 import { openTestService, type ServiceOptions, type TestService } from "../harness/service.ts";
@@ -49,7 +49,7 @@ export async function openTwoClusters(
 
 /** The cluster itself. Its parts may be killed, and have to be started again by whoever did. */
 export async function openSecond(): Promise<TestCluster> {
-  const cluster = await openCluster({ name: secondName(), keep: true });
+  const cluster = await openCluster({ name: inject("secondCluster"), keep: true });
   await ensureImages(cluster, ["toolbox", "sample"]);
   return cluster;
 }
