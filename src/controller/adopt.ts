@@ -8,11 +8,12 @@
 import { Fault } from "../base/fault.ts";
 import { keep } from "../base/keep.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
+import { otherClusters } from "../wire/environment.ts";
 import { conditionOf } from "./conditions.ts";
 import type { Context } from "./context.ts";
 import { alone, endCalls, type Entries, type Entry } from "./entries.ts";
 import { type Garbage, whyWorth } from "./garbage.ts";
-import { clearMoved, leftOf } from "./moved.ts";
+import { clearMoved } from "./moved.ts";
 import { startOpening, startTakingUp } from "./opening.ts";
 import { finishRemoval } from "./remove.ts";
 
@@ -69,7 +70,7 @@ export function watchAll({ context, entries, garbage }: Watched, signal: AbortSi
 
 /** Nobody waits for it: namespaces take their time to go. */
 function clearAllMoved(context: Context, entries: Entries, records: readonly EnvironmentRecord[]): void {
-  for (const record of records) if (leftOf(record).length > 0) void clearMoved(context, entries, record.id);
+  for (const record of records) if (otherClusters(record).length > 0) void clearMoved(context, entries, record.id);
 }
 
 /** Whether all that is left to do for it is to clear it away, which takes as long as its place does. */

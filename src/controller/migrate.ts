@@ -12,13 +12,14 @@ import { Fault } from "../base/fault.ts";
 import { place } from "../policy/placement.ts";
 import type { Runtime, StartSpec } from "../runtime/runtime.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
+import { otherClusters } from "../wire/environment.ts";
 import { specOf } from "./bring-up.ts";
 import type { Clusters } from "./clusters.ts";
 import type { Context } from "./context.ts";
 import { envOf, readDefinition, startSpecOf } from "./definition.ts";
 import { alone, type Entries, type Entry, halt } from "./entries.ts";
 import { plainLine, stepLine } from "./lines.ts";
-import { clearMoved, leftOf } from "./moved.ts";
+import { clearMoved } from "./moved.ts";
 import { startOpening, startTakingUp } from "./opening.ts";
 import type { Report } from "./shared-work.ts";
 
@@ -76,7 +77,7 @@ async function begin({ context, clusters, entry, request }: Moving): Promise<Beg
     await entry.opening?.done.catch(() => undefined); // what of it went wrong is told to those who wait for it
     const { record, capacity } = await mustBeMovable(context, clusters, request);
     const { id, cluster } = record;
-    if (entry.isMoving || entry.clearing !== undefined || leftOf(record).length > 0) throw beingMoved(record);
+    if (entry.isMoving || entry.clearing !== undefined || otherClusters(record).length > 0) throw beingMoved(record);
     const wasAsleep = (await runtime.observe(id)).power !== "running";
     const item = { type: "kubernetes", id } as const;
     const inventory = [
@@ -252,7 +253,8 @@ async function mustBeMovable(
     });
   }
   const { podSecurity, placement = {} } = readDefinition(record.definition, record, "kubernetes").definition.container;
-  const others = leftOf(record).includes(to) ? there.present - 1 : there.present;
+  // Once the move has begun it is counted there already.
+  const others = otherClusters(record).includes(to) ? there.present - 1 : there.present;
   const ask = { person: record.person, podSecurity, wantedLabels: placement };
   const verdict = place(ask, [{ ...there, present: others }]);
   if (verdict.type === "placed") return { record, capacity: there.capacity };

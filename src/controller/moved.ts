@@ -11,10 +11,6 @@ import { otherClusters } from "../wire/environment.ts";
 import type { Context } from "./context.ts";
 import type { Entries, Entry } from "./entries.ts";
 
-export function leftOf({ cluster, inventory }: Pick<EnvironmentRecord, "cluster" | "inventory">): string[] {
-  return otherClusters(cluster, inventory);
-}
-
 /** Destroys what a move left of an environment, unless it is being moved now. Never rejects: what fails is tried again. */
 export async function clearMoved(context: Context, entries: Entries, id: string): Promise<void> {
   const entry = entries.of(id);
@@ -32,7 +28,7 @@ async function clear({ clusters, store, log }: Context, entry: Entry): Promise<v
   const { id } = entry;
   const record = await store.find(id);
   if (record === undefined) return;
-  const left = leftOf(record);
+  const left = otherClusters(record);
   for (const cluster of left) {
     if (entry.isMoving) return;
     await clusters?.at(cluster).destroy(id, record.fence);
@@ -49,5 +45,5 @@ async function clear({ clusters, store, log }: Context, entry: Entry): Promise<v
 
 /** Destroys it before the record is forgotten. @throws what destroying throws */
 export async function destroyLeft({ clusters }: Context, record: EnvironmentRecord): Promise<void> {
-  for (const cluster of leftOf(record)) await clusters?.at(cluster).destroy(record.id, record.fence);
+  for (const cluster of otherClusters(record)) await clusters?.at(cluster).destroy(record.id, record.fence);
 }

@@ -211,13 +211,12 @@ export class PacketStream {
     this.#slabBytes = 0;
     if (!this.#stream.writable) return;
     // A socket has copied the bytes to the kernel when it calls back; other streams may hand on the very buffer.
-    const isOurs = this.#isPassing;
-    const isCopied = !isOurs || filled.length < COPY_BELOW_BYTES;
+    const isCopied = !this.#isPassing || filled.length < COPY_BELOW_BYTES;
     const sent = isCopied ? copyOwn(filled) : filled;
     if (isCopied) giveSlab(slab);
     this.#stream.write(sent, () => {
       if (!isCopied) giveSlab(slab);
-      else if (isOurs) release(sent);
+      else if (this.#isPassing) release(sent);
     });
   };
 

@@ -35,7 +35,7 @@ async function findOthers(database: Kysely<Tables>, installation: string): Promi
     .where("installation", "=", installation)
     .where("inventory", "like", '%"cluster"%"cluster"%') // the few that are in two places
     .execute();
-  return rows.flatMap(({ cluster, inventory }) => otherClusters(cluster, checkInventory(inventory)));
+  return rows.flatMap(({ cluster, inventory }) => otherClusters({ cluster, inventory: checkInventory(inventory) }));
 }
 
 /** What is to be put on a cluster. */
@@ -58,7 +58,7 @@ export async function hasRoom(
 export async function hasRoomForNew(
   database: Kysely<Tables>,
   installation: string,
-  { id, capacity, cluster }: Pick<Wanted, "cluster"> & { readonly id: string; readonly capacity: number | undefined },
+  { id, cluster, capacity }: { readonly id: string; readonly cluster: string; readonly capacity: number | undefined },
 ): Promise<boolean> {
   if (capacity === undefined) return true;
   const members = database.selectFrom("pool_members").select("id").where("installation", "=", installation);

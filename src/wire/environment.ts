@@ -47,7 +47,13 @@ export type InventoryEntry = Readonly<z.infer<typeof InventoryItem>>;
 export type StoredDefinition = Readonly<z.infer<typeof DefinitionText>>;
 
 /** The clusters, beside its own, on which there may be something of an environment. */
-export function otherClusters(cluster: string, inventory: readonly InventoryEntry[]): string[] {
+export function otherClusters({
+  cluster,
+  inventory,
+}: {
+  readonly cluster: string;
+  readonly inventory: readonly InventoryEntry[];
+}): string[] {
   return inventory.flatMap((item) => (item.cluster === undefined || item.cluster === cluster ? [] : [item.cluster]));
 }
 

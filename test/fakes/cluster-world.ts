@@ -23,7 +23,7 @@ export interface ClusterWorld extends AsyncDisposable {
   serve(changes?: Partial<Context>): Environments;
 }
 
-/** Makes a world in which what ada and bob make goes to `east` first, to where more is free then, and to where they have something of it. */
+/** Makes a world in which what is made goes to where its person has something of it, else to where more is free, else to `east`. */
 export async function makeClusterWorld(): Promise<ClusterWorld> {
   const world = await makeWorld();
   const runtimes = { east: new FakeRuntime(), west: new FakeRuntime() };
@@ -37,11 +37,14 @@ export async function makeClusterWorld(): Promise<ClusterWorld> {
     const list: Clusters["list"] = async () => {
       const counts = await find.countByCluster();
       const { capacity } = clusterWorld;
-      return Object.keys(runtimes).map((name) => ({
-        ...{ ...plain, name, capacity },
+      const one = (name: string) => ({
+        ...plain,
+        name,
+        capacity,
         present: counts.get(name) ?? 0,
         isUp: !away.has(name),
-      }));
+      });
+      return Object.keys(runtimes).map(one);
     };
     const clusters: Clusters = {
       settings: [],

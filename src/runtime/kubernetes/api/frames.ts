@@ -12,8 +12,9 @@ const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 1
 /** Longest payload of a control frame (section 5.5). */
 const CONTROL_BYTES = 125;
 
-/** Bytes in front of a frame's own length: two, or two more, or eight more. */
+/** What every head begins with: the kind and a length of 7 bits. */
 const HEAD_BYTES = 2;
+/** Of these, saying that the length stands in the next two bytes, or eight. */
 const LENGTH_16 = 126;
 const LENGTH_64 = 127;
 

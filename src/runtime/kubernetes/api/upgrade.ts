@@ -165,7 +165,7 @@ class Carrier extends Duplex {
     this.socket.off("error", this.#onError).off("close", this.#onEnd);
   }
 
-  // The answer is read as it comes, and no more of it than its reader wants.
+  // Nothing is held back: the head of an answer is short, and who reads a refusal ends it.
   override _read(): void {}
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
