@@ -101,9 +101,10 @@ async function tryPool(
   return { type: "cold", ...(await whyNone(options, state, pool, version)) };
 }
 
-async function giveBack({ store }: PoolsOptions, { handed }: PoolState, id: string): Promise<void> {
+async function giveBack({ store }: PoolsOptions, { handed, bell }: PoolState, id: string): Promise<void> {
   await store.pools.move(id, "claimed", "ready");
   handed.delete(id);
+  bell.ring(); // another may have been begun in its stead
 }
 
 /** `silent`: it said nothing in time, and then its cluster may be what is wrong. `away`: its cluster surely is. */
