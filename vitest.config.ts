@@ -56,6 +56,7 @@ export default defineConfig({
     isolate: false,
     sequence: { sequencer: WaitingFirst },
     testTimeout: 30_000,
+    expect: { poll: { timeout: 10_000 } }, // a second, Vitest's own, is soon over beside other work
     // Hooks start services and make environments, on machines with other work too.
     hookTimeout: 60_000,
     reporters: ["default", new ClosingLine(isClusterAsked && !isCoreOnly ? [] : [CLUSTER_SKIPPED])],

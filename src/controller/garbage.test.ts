@@ -2,6 +2,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 import { type ClusterWorld, makeClusterWorld } from "../../test/fakes/cluster-world.ts";
 import { never } from "../../test/fakes/controller-world.ts";
 import { type FakeEnvironment, NOTHING_UNSAVED } from "../../test/fakes/fake-runtime.ts";
+import { SOON } from "../../test/harness/wait.ts";
 import type { Environments } from "./environments.ts";
 
 const MINUTE_MS = 60_000;
@@ -32,7 +33,7 @@ test("sweep() clears away what no record knows, on every cluster, and nothing th
     ["stray", "east", "removed"],
     ["other", "west", "removed"],
   ]);
-  await vi.waitFor(() => expect([...idsOn("east"), ...idsOn("west")]).toEqual([id]));
+  await vi.waitFor(() => expect([...idsOn("east"), ...idsOn("west")]).toEqual([id]), SOON);
   expect(await service.sweep(false)).toEqual({ rows: [], away: [] });
 });
 
@@ -82,7 +83,7 @@ test("sweep() takes ten at once and the others later", async () => {
   for (let number = 0; number < 12; number++) leave("west", `stray${number}`);
   const { rows } = await service.sweep(false);
   expect(rows.filter(({ outcome }) => outcome === "removed")).toHaveLength(10);
-  await vi.waitFor(() => expect(idsOn("west")).toHaveLength(2));
+  await vi.waitFor(() => expect(idsOn("west")).toHaveLength(2), SOON);
   expect((await service.sweep(false)).rows.map(({ outcome }) => outcome)).toEqual(["removed", "removed"]);
 });
 

@@ -3,6 +3,7 @@ import { type ClusterWorld, makeClusterWorld } from "../../test/fakes/cluster-wo
 import { hang, never } from "../../test/fakes/controller-world.ts";
 import type { RuntimeMethod } from "../../test/fakes/fake-runtime.ts";
 import { makeClock } from "../base/clock.ts";
+import { SOON } from "../../test/harness/wait.ts";
 import type { Environments } from "./environments.ts";
 
 let world: ClusterWorld;
@@ -38,12 +39,15 @@ function placesOf(id: string) {
 }
 
 async function mustBeWhole(id: string, name: string): Promise<void> {
-  await vi.waitFor(() => expect(placesOf(id)).toEqual([{ name, work: "not pushed", run: "serve", power: "running" }]));
+  await vi.waitFor(
+    () => expect(placesOf(id)).toEqual([{ name, work: "not pushed", run: "serve", power: "running" }]),
+    SOON,
+  );
   await vi.waitFor(async () => {
     const record = await world.world.store.environments.find(id);
     expect(record).toMatchObject({ cluster: name, power: "running", operation: undefined });
     expect(record?.inventory.filter(({ cluster = name }) => cluster !== name)).toEqual([]);
-  });
+  }, SOON);
 }
 
 test("migrate() moves an environment with its files, cuts its sessions with a sentence and leaves nothing behind", async () => {
@@ -75,7 +79,7 @@ test("migrate() keeps to the capacity of a cluster for all who move at once, and
   const [refused] = ends.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
   expect(ends.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
   expect(refused).toMatchObject({ code: "cluster.full" });
-  await vi.waitFor(async () => expect(await count()).toEqual(new Map(Object.entries({ east: 1, west: 2 }))));
+  await vi.waitFor(async () => expect(await count()).toEqual(new Map(Object.entries({ east: 1, west: 2 }))), SOON);
   const records = await world.world.store.environments.list();
   expect(records.map(({ operation }) => operation)).toEqual([undefined, undefined, undefined]);
 });
@@ -147,7 +151,7 @@ test("an environment that is removed while it is moved is removed from both", as
   go.resolve(undefined);
   await removing;
   await expect(moving).rejects.toThrow();
-  await vi.waitFor(() => expect(placesOf(id)).toEqual([]));
+  await vi.waitFor(() => expect(placesOf(id)).toEqual([]), SOON);
   expect(await world.world.store.environments.find(id)).toBeUndefined();
 });
 

@@ -107,9 +107,9 @@ test("Strangers remembers at most 10,000 addresses, and forgets last those that 
   const strangers = new Strangers({ total: 100, perAddress: 1 }, clock);
   const here = strangers.enter("198.51.100.1");
   fail(strangers, "198.51.100.2", 20 - 9);
-  const before = heldBytes();
+  const before = heldBytes().heap;
   for (let at = 0; at < 60_000; at++) leave(strangers.enter(`10.${at >> 16}.${(at >> 8) & 255}.${at & 255}`), "quiet");
-  expect(heldBytes() - before).toBeLessThan(8 * 1_024 * 1_024);
+  expect(heldBytes().heap - before).toBeLessThan(8 * 1_024 * 1_024);
   expect(strangers.enter("198.51.100.2")).toEqual({ admitted: false, reason: "backing-off" });
   expect(strangers.enter("198.51.100.1")).toEqual({ admitted: false, reason: "too-many-from-address" });
   leave(here, "quiet");

@@ -5,6 +5,7 @@ import { HandClock } from "../../test/fakes/hand-clock.ts";
 import { RawPeer } from "../../test/fakes/raw-peer.ts";
 import { socketPair } from "../../test/fakes/stream-pairs.ts";
 import { data, openPair, openRaw, openServer, until, type End } from "../../test/fakes/transport-ends.ts";
+import { heldBytes } from "../../test/harness/held-bytes.ts";
 import { message } from "./numbers.ts";
 import { WireReader, WireWriter } from "./wire.ts";
 
@@ -109,12 +110,12 @@ test("Transport holds little more memory than it has output, however small its p
     server.transport.send(data(Buffer.alloc(60_000)));
     await turn();
   }
-  const before = process.memoryUsage().arrayBuffers;
+  const before = heldBytes().buffers;
   for (let at = 0; at < 2_000 && !server.transport.isFull; at++) {
     server.transport.send(data("x"));
     await turn();
   }
-  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(16 * 1_024 * 1_024);
+  expect(heldBytes().buffers - before).toBeLessThan(16 * 1_024 * 1_024);
   peer.stream.destroy();
 });
 

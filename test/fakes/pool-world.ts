@@ -10,6 +10,7 @@ import type { MemberSpec, Pools, PoolsOptions } from "../../src/controller/pools
 import type { Store } from "../../src/store/store.ts";
 import type { PoolMember } from "../../src/store/pools.ts";
 import type { PoolSettings } from "../../src/wire/cluster-settings.ts";
+import { SOON } from "../harness/wait.ts";
 import { hang } from "./controller-world.ts";
 import { FakeRuntime } from "./fake-runtime.ts";
 import type { HandClock } from "./hand-clock.ts";
@@ -102,7 +103,7 @@ export function makePoolWorld(store: Store, clock: HandClock): PoolWorld {
     },
     members: () => store.pools.list(),
     until: async (isSo) => {
-      await vi.waitUntil(async () => isSo(await store.pools.list()), { timeout: 5_000, interval: 5 });
+      await vi.waitUntil(async () => isSo(await store.pools.list()), SOON);
     },
     [Symbol.asyncDispose]: async () => {
       world.runtime.heal();

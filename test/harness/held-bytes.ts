@@ -7,9 +7,17 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-/** Bytes on V8's heap that somebody still knows. */
-export function heldBytes(): number {
+/** Bytes that somebody still knows. */
+export interface HeldBytes {
+  /** On V8's heap. */
+  readonly heap: number;
+  /** Of buffers. */
+  readonly buffers: number;
+}
+
+export function heldBytes(): HeldBytes {
   setFlagsFromString("--expose-gc");
   runInNewContext("gc()");
-  return process.memoryUsage().heapUsed;
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return { heap: heapUsed, buffers: arrayBuffers };
 }

@@ -7,6 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 const EVERY_MS = 20;
 
+/** How `vi.waitUntil` and `vi.waitFor` look: beside other work a second, which they have by themselves, is soon over. */
+export const SOON = { timeout: 10_000, interval: 5 };
+
 /** Looks until it gets something other than `undefined` or `false`. @throws {Error} after `timeoutMs` */
 export async function until<Value>(
   what: string,

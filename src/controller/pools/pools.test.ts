@@ -3,7 +3,7 @@ import { hang, never } from "../../../test/fakes/controller-world.ts";
 import { HandClock } from "../../../test/fakes/hand-clock.ts";
 import { Killer, makePoolWorld, memberSpec, poolOf, type PoolWorld } from "../../../test/fakes/pool-world.ts";
 import { describeStores } from "../../../test/harness/each-store.ts";
-import { until } from "../../../test/harness/wait.ts";
+import { SOON, until } from "../../../test/harness/wait.ts";
 import { Fault } from "../../base/fault.ts";
 import type { PoolMember } from "../../store/pools.ts";
 import { PoolExplanation, PoolRow } from "../../wire/lobby.ts";
@@ -129,8 +129,8 @@ describeStores((given) => {
     await world.until(areReady(2));
     world.verify = hang;
     const claiming = claim(pools);
-    await vi.waitUntil(async () => countOf(await world.members(), "claimed") === 1, { interval: 5 });
-    await vi.waitUntil(() => world.runtime.countOf("observe") === 1, { interval: 5 });
+    await vi.waitUntil(async () => countOf(await world.members(), "claimed") === 1, SOON);
+    await vi.waitUntil(() => world.runtime.countOf("observe") === 1, SOON);
     await world.clock.advance(2_000);
     expect(await claiming).toEqual({ type: "cold", because: "pool member of no use: it did not answer in 2 s" });
   });
@@ -182,7 +182,7 @@ describeStores((given) => {
     await world.until(areReady(2));
     const because = "definition differs from the pool's: image, user";
     expect(await claim(pools, { version: "image=2 user=1" })).toEqual({ type: "cold", because });
-    await vi.waitUntil(async () => (await pools.explain("hello")).missesBecause[because] === 1, { interval: 5 });
+    await vi.waitUntil(async () => (await pools.explain("hello")).missesBecause[because] === 1, SOON);
     await stop();
     const always = { days: [0, 1, 2, 3, 4, 5, 6], fromMinute: 0, untilMinute: 1_440, timeZone: "UTC", size: 0 };
     const off = world.serve({ settings: [poolOf({ schedule: [always] })] });
@@ -196,13 +196,10 @@ describeStores((given) => {
     await world.clock.advance(1_000);
     expect(world.runtime.calls).toEqual([]);
     world.isBusy = false;
-    await vi.waitUntil(
-      async () => {
-        await world.clock.advance(250);
-        return areReady(2)(await world.members());
-      },
-      { timeout: 5_000, interval: 5 },
-    );
+    await vi.waitUntil(async () => {
+      await world.clock.advance(250);
+      return areReady(2)(await world.members());
+    }, SOON);
   });
 
   test("keep() recycles every member when the definition changes", async () => {
@@ -235,7 +232,7 @@ describeStores((given) => {
     world.runtime.onCommand = (_, signal) =>
       new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("Aborted"))));
     world.serve({ settings: [poolOf({ schedule: [late] })] });
-    await vi.waitUntil(() => world.runtime.commands.length === 2, { interval: 5 });
+    await vi.waitUntil(() => world.runtime.commands.length === 2, SOON);
     await world.clock.advance(MINUTE_MS);
     await world.until((members) => members.length === 0);
     expect(world.runtime.environments.size).toBe(0);
@@ -246,7 +243,7 @@ describeStores((given) => {
     world.runtime.onCommand = () => 3;
     const { pools } = world.serve();
     await world.until((members) => members.length === 1 && countOf(members, "failed") === 1);
-    await vi.waitUntil(async () => (await pools.explain("hello")).pausedBecause !== undefined, { interval: 5 });
+    await vi.waitUntil(async () => (await pools.explain("hello")).pausedBecause !== undefined, SOON);
     await world.until((members) => members.length === 1); // of those that failed at once the others go
     const [failed] = await world.members();
     const reason = "onCreateCommand failed with exit code 3";
@@ -270,7 +267,7 @@ describeStores((given) => {
   test("keep() tries at once when the definition of a paused pool changes", async () => {
     world.runtime.onCommand = () => 3;
     const { pools } = world.serve();
-    await vi.waitUntil(async () => (await pools.explain("hello")).pausedBecause !== undefined, { interval: 5 });
+    await vi.waitUntil(async () => (await pools.explain("hello")).pausedBecause !== undefined, SOON);
     world.runtime.onCommand = () => 0;
     world.version = "image=2";
     pools.look();
@@ -289,7 +286,7 @@ describeStores((given) => {
     isAway = false;
     world.place = () => Promise.reject(new Fault("cluster.full", "Cannot place", { told: "east is full" }));
     await world.clock.advance(30_000);
-    await vi.waitUntil(async () => (await pools.explain("hello")).waitingBecause === "east is full", { interval: 5 });
+    await vi.waitUntil(async () => (await pools.explain("hello")).waitingBecause === "east is full", SOON);
     world.place = async () => "east";
     await world.clock.advance(30_000);
     await world.until(areReady(2));
@@ -302,7 +299,7 @@ describeStores((given) => {
     const told = "the origin cannot be reached";
     const fault = new Fault("repository.unreached", "Cannot fetch", { told });
     const { pools } = world.serve({ settings: [poolOf({ size: 3 })], describe: () => Promise.reject(fault) });
-    await vi.waitUntil(async () => (await pools.explain("hello")).waitingBecause === told, { interval: 5 });
+    await vi.waitUntil(async () => (await pools.explain("hello")).waitingBecause === told, SOON);
     expect(areReady(2)(await world.members())).toBe(true);
     expect(await claim(pools)).toMatchObject({ type: "warm" });
   });
@@ -313,7 +310,7 @@ describeStores((given) => {
       settings,
       describe: ({ name }) => (name === "tools" ? hang() : Promise.resolve(memberSpec("image=1"))),
     });
-    await vi.waitUntil(() => world.clock.pendingCount > 0, { interval: 5 });
+    await vi.waitUntil(() => world.clock.pendingCount > 0, SOON);
     await world.clock.advance(20_000);
     await world.until(areReady(2));
   });
@@ -338,13 +335,10 @@ describeStores((given) => {
     pools.look();
     await world.until((members) => countOf(members, "leaving") === 2 && countOf(members, "ready") === 2);
     failing = false;
-    await vi.waitUntil(
-      async () => {
-        await world.clock.advance(10_000);
-        return areReady(2)(await world.members());
-      },
-      { timeout: 5_000, interval: 5 },
-    );
+    await vi.waitUntil(async () => {
+      await world.clock.advance(10_000);
+      return areReady(2)(await world.members());
+    }, SOON);
   });
 
   test("keep() fills the emptiest pool first", async () => {
@@ -373,8 +367,8 @@ describeStores((given) => {
     expect(explained.idleUsd).toBeCloseTo(2 * 0.031611, 6);
     expect(explained.idleUsdPerHour).toBeCloseTo(2 * 0.031611, 9);
     await claim(pools);
-    await vi.waitUntil(async () => (await pools.explain("hello")).lastDay.hitRatio === 1, { interval: 5 });
-    await vi.waitUntil(async () => (await pools.explain("hello")).idleUsd > 1.9 * 0.031611, { interval: 5 });
+    await vi.waitUntil(async () => (await pools.explain("hello")).lastDay.hitRatio === 1, SOON);
+    await vi.waitUntil(async () => (await pools.explain("hello")).idleUsd > 1.9 * 0.031611, SOON);
     await expect(pools.explain("helo")).rejects.toMatchObject({
       code: "usage.wrong",
       told: 'there is no pool "helo"; nearest: hello',
@@ -385,7 +379,7 @@ describeStores((given) => {
     world.runtime.onCommand = (_, signal) =>
       new Promise((_resolve, reject) => signal.addEventListener("abort", () => reject(new Error("Aborted"))));
     const first = world.serve();
-    await vi.waitUntil(() => world.runtime.commands.length === 2, { interval: 5 });
+    await vi.waitUntil(() => world.runtime.commands.length === 2, SOON);
     const begun = ids(await world.members());
     await first.stop();
     world.runtime.onCommand = () => 0;
@@ -409,7 +403,7 @@ describeStores((given) => {
       };
       const { pools } = world.serve(killed);
       const isSo = (wanted: (members: readonly PoolMember[]) => boolean) =>
-        vi.waitUntil(async () => killer.isDead || wanted(await world.members()), { timeout: 5_000, interval: 2 });
+        vi.waitUntil(async () => killer.isDead || wanted(await world.members()), SOON);
       await isSo(areReady(2));
       void claim(pools).catch(() => undefined);
       await isSo((members) => countOf(members, "claimed") === 1 && countOf(members, "ready") === 2);
@@ -435,15 +429,12 @@ describeStores((given) => {
           world.version = "image=2";
           const { stop } = world.serve();
           // What was on its way to the database when the process ended may come after the first look.
-          await vi.waitUntil(
-            async () => {
-              await world.clock.advance(1_000);
-              const members = await world.members();
-              const isWhole = areReady(2)(members) && members.every(({ version }) => version === "image=2");
-              return isWhole && [...world.runtime.environments.keys()].sort().join() === ids(members).join();
-            },
-            { timeout: 5_000, interval: 2 },
-          );
+          await vi.waitUntil(async () => {
+            await world.clock.advance(1_000);
+            const members = await world.members();
+            const isWhole = areReady(2)(members) && members.every(({ version }) => version === "image=2");
+            return isWhole && [...world.runtime.environments.keys()].sort().join() === ids(members).join();
+          }, SOON);
           await stop();
           for (const { id } of await world.members()) {
             await world.runtime.destroy(id);
