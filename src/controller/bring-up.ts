@@ -7,10 +7,10 @@
  *
  * @module
  */
-import { Fault } from "../base/fault.ts";
+import { Fault, toldOf } from "../base/fault.ts";
 import { mustWaitFor } from "../policy/definition.ts";
 import { isBaked } from "../policy/pool-version.ts";
-import type { EnvironmentSpec, Report as RuntimeReport, Source } from "../runtime/runtime.ts";
+import type { EnvironmentSpec, Report as RuntimeReport, Source, StartSpec } from "../runtime/runtime.ts";
 import type { Changes, EnvironmentRecord } from "../store/environments.ts";
 import type { Definition } from "../wire/definition.ts";
 import type { ConditionType, EnvironmentCondition } from "../wire/environment.ts";
@@ -68,8 +68,9 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
   const { found, notes: foundNotes } = isMember ? ofPlaced(request.placed) : await findInCheckout(context, record);
   const { definition, notes } = readDefinition(found, record, placeKindOf(context));
   const conditions = conditionsAtStart(known, { now: context.clock.now(), isMember, definition });
-  // On a cluster files come with the first start: what fails before has been entered by nobody, and leaves nothing.
-  const isWhole = !isNew || isMember || placeKindOf(context) === "sandbox";
+  // On a cluster files come with the first start, and a member's are of another branch until it is claimed: what fails before
+  // has been entered by nobody, and leaves nothing.
+  const isWhole = !isNew || placeKindOf(context) === "sandbox";
   await hold.write({
     definition: found ?? null,
     power: "waking",
@@ -77,8 +78,13 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
     inventory: record.inventory.map((item) => ({ ...item, state: "present" })),
   });
   const start = startSpecOf(definition, envOf(context, record, definition));
-  if (isMember) await context.runtime.claim?.(spec, start, toStep, signal);
-  else await context.runtime.start(spec, start, toStep, signal);
+  if (isMember) {
+    const failure = await tryClaim(context, { spec, start, toStep }, signal);
+    if (failure !== undefined) {
+      report(plainLine(`made anew: ${failure}`));
+      return bringUp(context, { ...request, placed: { cluster: record.cluster } }, signal);
+    }
+  } else await context.runtime.start(spec, start, toStep, signal);
   if (!isWhole) await hold.write({ conditions });
   await request.onStarted(record);
   const { warnings = [], serviceNames = [] } = await context.runtime.observe(id);
@@ -135,6 +141,34 @@ async function takeHold({ store }: Context, id: string): Promise<Hold> {
     write: async (changes) => must(await store.update(id, record.fence, changes), changes),
     end: async (changes) => must(await store.end(id, record.fence, changes), changes),
   };
+}
+
+interface Claiming {
+  readonly spec: EnvironmentSpec;
+  readonly start: StartSpec;
+  readonly toStep: RuntimeReport;
+}
+
+/**
+ * Claims a member. One that breaks meanwhile, perhaps half claimed, goes: nobody can say what is in it.
+ *
+ * @returns why it could not be, when nothing is left of it
+ */
+async function tryClaim(
+  { runtime, log }: Context,
+  { spec, start, toStep }: Claiming,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const { id, generation } = spec;
+  try {
+    await runtime.claim?.(spec, start, toStep, signal);
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    log.warn("environment.unclaimed", { environment: id, err: error });
+    await runtime.destroy(id, generation);
+    return toldOf(error);
+  }
 }
 
 interface Making {

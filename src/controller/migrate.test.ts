@@ -2,8 +2,8 @@ import { beforeEach, expect, test, vi } from "vitest";
 import { type ClusterWorld, makeClusterWorld } from "../../test/fakes/cluster-world.ts";
 import { hang, never } from "../../test/fakes/controller-world.ts";
 import type { RuntimeMethod } from "../../test/fakes/fake-runtime.ts";
-import { makeClock } from "../base/clock.ts";
 import { SOON } from "../../test/harness/wait.ts";
+import { makeClock } from "../base/clock.ts";
 import type { Environments } from "./environments.ts";
 
 let world: ClusterWorld;

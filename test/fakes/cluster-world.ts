@@ -19,6 +19,8 @@ export interface ClusterWorld extends AsyncDisposable {
   readonly away: Set<string>;
   /** Environments that each cluster takes. @default 10 */
   capacity: number;
+  /** Members that a pool has ready on `east`, by id; they have `main` in them. */
+  readonly members: string[];
   /** Starts a service; one that was started before counts as killed. */
   serve(changes?: Partial<Context>): Environments;
 }
@@ -52,14 +54,21 @@ export async function makeClusterWorld(): Promise<ClusterWorld> {
       listFolder: async () => [],
       identifyManifests: async () => ({}),
       list,
-      pools: { claim: async () => ({ type: "none" }), giveUp: async () => undefined, owns: async () => false },
+      pools: {
+        claim: async () => {
+          const id = clusterWorld.members.shift();
+          return id === undefined ? { type: "none" } : { type: "warm", id, cluster: "east", pool: "hello" };
+        },
+        giveUp: async () => undefined,
+        owns: async () => false,
+      },
       at: (name) => runtime.at(name),
       forget: (id) => runtime.forget(id),
     };
     return world.serve({ runtime, clusters, ...changes });
   };
   const clusterWorld: ClusterWorld = {
-    ...{ world, runtimes, away, capacity: 10, serve },
+    ...{ world, runtimes, away, capacity: 10, members: [], serve },
     [Symbol.asyncDispose]: async () => {
       for (const runtime of Object.values(runtimes)) runtime.heal();
       await world[Symbol.asyncDispose]();

@@ -121,6 +121,13 @@ export class FakeRuntime implements Runtime {
     });
   }
 
+  claim(spec: EnvironmentSpec, start: StartSpec, report: Report): Promise<void> {
+    return this.#do("claim", spec.id, () => {
+      Object.assign(this.#find(spec.id), { spec, start });
+      report("claiming a prepared environment", 5);
+    });
+  }
+
   run(
     id: string,
     command: Command,
