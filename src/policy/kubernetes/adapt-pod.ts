@@ -41,7 +41,7 @@ export function adaptPod(given: unknown, options: AdaptOptions): Adapted {
   const adapted = {
     ...without(spec, [...OPERATORS, "serviceAccount", "ephemeralContainers"]),
     serviceAccountName: account,
-    ...(token ? {} : { automountServiceAccountToken: false }),
+    ...tokenFields({ said: spec["automountServiceAccountToken"], account, token }),
     ...(pulls.length === 0 ? {} : { imagePullSecrets: once(pulls) }),
     ...(cluster.workspace.isEphemeral && volumes.length > 0 ? { volumes: volumes.map(withoutClaim) } : {}),
     ...Object.fromEntries(
@@ -57,6 +57,12 @@ export function adaptPod(given: unknown, options: AdaptOptions): Adapted {
     ],
     warnings: dropped.map((name) => `its ${name} is left out: that is for the cluster to say`),
   };
+}
+
+/** What decides about the token of a pod: it by itself, else its account, which of ours is that of those who asked. */
+function tokenFields(of: { readonly said: unknown; readonly account: string; readonly token: boolean }): Fields {
+  if (!of.token) return { automountServiceAccountToken: false };
+  return of.said === undefined && of.account === NAMES.serviceAccount ? { automountServiceAccountToken: true } : {};
 }
 
 /** What is no container stays for `hardenPod` to complain of. */

@@ -50,6 +50,8 @@ export interface Plan {
   readonly target: { readonly labels: Readonly<Record<string, string>>; readonly container: string };
   /** Names by which the services of the manifests are reached from inside; what may be forwarded to. */
   readonly serviceNames: readonly string[];
+  /** Names of the volume claims of the manifests, those included that stateful sets make. */
+  readonly claims: readonly string[];
   /** What was asked for and is not so, one sentence each. */
   readonly warnings: readonly string[];
 }

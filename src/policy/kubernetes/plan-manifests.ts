@@ -16,9 +16,10 @@ import { NAMES } from "./inside-names.ts";
 import { DEFAULT_CONTAINER, LABELS } from "./labels.ts";
 import { templatePath } from "./manifest-kinds.ts";
 import type { QuotaFacts } from "./quota.ts";
+import { limitReplicas, podsOf, REPLICAS_MAX, replicasOf } from "./replicas.ts";
 import { type Amount, limitsOf, shareSizes, type Sized, type Sizes } from "./sizes.ts";
 import { takeObjects, type Taken } from "./take-objects.ts";
-import { claimCountOf, withoutClaims, withTidyTemplates } from "./volume-claims.ts";
+import { claimsOf, type PlannedClaims, withoutClaims, withTidyClaims } from "./volume-claims.ts";
 
 export interface ManifestsOptions {
   readonly manifests: readonly KubernetesObject[];
@@ -31,7 +32,8 @@ export interface PlannedManifests {
   /** Name of the container to be entered. */
   readonly container: string;
   readonly serviceNames: readonly string[];
-  readonly quota: QuotaFacts;
+  readonly quota: Omit<QuotaFacts, "claimCount">;
+  readonly claims: PlannedClaims;
   readonly warnings: readonly string[];
   readonly complaints: readonly ManifestComplaint[];
 }
@@ -45,17 +47,17 @@ export function planManifests(facts: ObjectFacts, target: TargetFacts, options: 
   const sizes = shareSizes(facts, sizedOf(taken, entered));
   const serviceAccounts = namesOf(taken, "ServiceAccount");
   const adapting = { cluster, sizes, token: target.serviceAccountToken, serviceAccounts };
-  const placed = cluster.workspace.isEphemeral ? withoutClaims(taken) : withTidyTemplates(taken, cluster.workspace);
+  const placed = cluster.workspace.isEphemeral ? withoutClaims(taken) : withTidyClaims(taken, cluster.workspace);
   const made = placed.taken.map((one) => {
     const own = isOf(entered, one) ? { entered } : {};
     return makeWorkload(one, { ...options, facts, target, adapting, ...own });
   });
-  const claims = claimCountOf(placed.taken) + (cluster.workspace.isEphemeral ? 0 : 1);
   return {
     workloads: made.map(({ object }) => object).toSorted((one, other) => rank(one, entered) - rank(other, entered)),
     container: entered?.container ?? "",
     serviceNames: namesOf(taken, "Service"),
-    quota: { sizes, podCount: podCountOf(taken), largestPod: largestOf(taken, entered, sizes), claimCount: claims },
+    quota: { sizes, podCount: podCountOf(taken), largestPod: largestOf(taken, entered, sizes) },
+    claims: claimsOf(placed.taken, entered?.taken.given),
     warnings: [
       ...told.warnings,
       ...placed.warnings,
@@ -144,20 +146,6 @@ function asGiven(path: readonly (string | number)[], offset: number): readonly (
   return list === "containers" && typeof index === "number" ? [list, Math.max(0, index - offset), ...rest] : path;
 }
 
-/** As many as an environment needs to try something out (guess). */
-const REPLICAS_MAX = 5;
-
-function replicasOf(object: Fields): number {
-  const { replicas, parallelism } = fieldsOf(object["spec"]);
-  const count = object["kind"] === "Job" ? parallelism : replicas;
-  return typeof count === "number" && Number.isInteger(count) && count >= 0 ? count : 1;
-}
-
-function limitReplicas(object: Fields, kind: string): Fields {
-  if (replicasOf(object) <= REPLICAS_MAX) return object;
-  return withAt(object, ["spec", kind === "Job" ? "parallelism" : "replicas"], REPLICAS_MAX);
-}
-
 /** One pod at a time, since two cannot have the files; and not one that waits for somebody to let it. */
 function enterable(
   object: Fields,
@@ -172,7 +160,7 @@ function enterable(
 function podCountOf(taken: readonly Taken[]): number {
   return taken
     .filter(({ object }) => templatePath(object.kind) !== undefined)
-    .reduce((total, { object }) => total + Math.min(replicasOf(object), REPLICAS_MAX), 0);
+    .reduce((total, { object }) => total + podsOf(object), 0);
 }
 
 /** What there is to be shared out, and among whom. */
@@ -182,7 +170,7 @@ function sizedOf(taken: readonly Taken[], entered: Chosen | undefined): Sized[] 
     const path = templatePath(object.kind);
     if (path === undefined) return [];
     const isEntered = isOf(entered, one);
-    const pods = isEntered ? 1 : Math.min(replicasOf(object), REPLICAS_MAX);
+    const pods = isEntered ? 1 : podsOf(object);
     return listOf(at(object, [...path, "spec", "containers"])).map((container) => {
       const { name, resources } = fieldsOf(container);
       return { pods, isTarget: isEntered && textOf(name) === entered.container, ...limitsOf(resources) };

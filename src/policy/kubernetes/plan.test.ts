@@ -445,6 +445,52 @@ test("planEnvironment() bounds volumes of services, and makes folders of them wh
   expect(folders.warnings).toHaveLength(2 + 2);
 });
 
+const quotaOf = (planned: Plan): unknown =>
+  at(find(planned, "ResourceQuota"), ["spec", "hard", "persistentvolumeclaims"]);
+
+// One that was renamed was over the quota, since the one before is kept: such an environment never woke again.
+test("planEnvironment() has room for the volume claims that are kept from before, up to a bound", () => {
+  const claim = (name: string): KubernetesObject => ({
+    ...{ apiVersion: "v1", kind: "PersistentVolumeClaim", metadata: { name }, spec: {} },
+  });
+  const volumeClaimTemplates = [{ metadata: { name: "data" }, spec: {} }];
+  const db = workload("db", {}, { kind: "StatefulSet", replicas: 9, volumeClaimTemplates });
+  const manifests = [workload("api"), db, claim("files")];
+  const planned = plan({ manifests, targetName: "deployment/api" });
+  expect(planned.claims).toEqual([...[0, 1, 2, 3, 4].map((ordinal) => `data-db-${ordinal}`), "files"]);
+  expect(quotaOf(planned)).toBe("7");
+  expect(plan({ manifests, targetName: "statefulset/db" }).claims).toEqual(["data-db-0", "files"]);
+  const claimsBefore = ["slipway-files", "files", "data-db-0", "data-old-0", "old"];
+  expect(quotaOf(plan({ manifests, targetName: "deployment/api", claimsBefore }))).toBe("9");
+  expect(quotaOf(plan({ image: "node:26", claimsBefore }))).toBe("5");
+  const many = Array.from({ length: 30 }, (_, index) => `old-${index}`);
+  expect(complaints({ manifests: [workload("api")], claimsBefore: many })).toEqual([
+    "there would be 31 volume claims, 30 of them kept from before, needs at most 30: " +
+      "name volumes as they were named before, or make the environment anew",
+  ]);
+});
+
+// They went around what bounds claims: as large as they liked, and of a volume that was somebody else's.
+test("planEnvironment() bounds volumes that live as long as their pods, and counts them for each pod", () => {
+  const spec = { volumeName: "somebody-elses", resources: { requests: { storage: "100Gi" } } };
+  const volumes = [{ name: "scratch", ephemeral: { volumeClaimTemplate: { spec } } }];
+  const manifests = [workload("api"), workload("db", { volumes }, { replicas: 2 })];
+  const input = { manifests, targetName: "deployment/api" };
+  const planned = plan(input);
+  expect(listOf(fieldsOf(podOf(find(planned, "Deployment", "db")))["volumes"])).toEqual([
+    { name: "scratch", ephemeral: { volumeClaimTemplate: { spec: { resources: { requests: { storage: "10Gi" } } } } } },
+  ]);
+  expect(planned.warnings).toEqual([
+    'Deployment "db": it gets 10Gi and not 100Gi, the most that this cluster gives',
+    'Deployment "db": its volumeName is left out: environments begin with empty volumes',
+  ]);
+  expect(quotaOf(planned)).toBe("5");
+  const folders = plan(input, { facts: ephemeral });
+  expect(listOf(fieldsOf(podOf(find(folders, "Deployment", "db")))["volumes"])).toEqual([
+    { name: "scratch", emptyDir: {} },
+  ]);
+});
+
 test("planEnvironment() shares what a tier has among containers, and fits those that want more", () => {
   const limits = (memory: string, requests = memory): object => ({
     resources: { limits: { memory, cpu: "8" }, requests: { memory: requests } },
@@ -520,6 +566,12 @@ test("planEnvironment() gives tokens only where they are asked for", () => {
   expect(podOf(find(plan({}, { target: { serviceAccountToken: true } }), "Pod"))).toMatchObject({
     automountServiceAccountToken: true,
   });
+  // Only a pod or an account that said so itself had one: our own account never does.
+  const silent = plan({ manifests: [workload("api")] }, { target: { serviceAccountToken: true } });
+  expect(podOf(find(silent, "Deployment"))).toMatchObject({ automountServiceAccountToken: true });
+  const unwilling = workload("api", { automountServiceAccountToken: false });
+  const kept = plan({ manifests: [unwilling] }, { target: { serviceAccountToken: true } });
+  expect(podOf(find(kept, "Deployment"))).toMatchObject({ automountServiceAccountToken: false });
 });
 
 const words = fc.constantFrom(

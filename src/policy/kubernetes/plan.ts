@@ -11,7 +11,7 @@ import { type Keys, planBase } from "./base-objects.ts";
 import type { ManifestComplaint } from "./complaint.ts";
 import type { ObjectFacts, Plan, TargetFacts } from "./facts.ts";
 import { planImagePod } from "./image-pod.ts";
-import { MAIN } from "./inside-names.ts";
+import { MAIN, NAMES } from "./inside-names.ts";
 import { LABELS } from "./labels.ts";
 import { levelOf, planNamespace } from "./namespace.ts";
 import { planManifests, type PlannedManifests } from "./plan-manifests.ts";
@@ -27,6 +27,8 @@ export interface PlanInput {
   /** `deployment/api`, or `deployment/api/container`. */
   readonly targetName?: string;
   readonly keys: Keys;
+  /** Names of the volume claims that it had before: those are kept, with what is in them. @default none */
+  readonly claimsBefore?: readonly string[];
 }
 
 /** A plan, or everything that is wrong with what was asked for. */
@@ -43,13 +45,16 @@ export function planEnvironment(facts: ObjectFacts, target: TargetFacts, input: 
     manifests === undefined
       ? planImage(facts, target, input.image ?? facts.cluster.images.base)
       : planManifests(facts, target, { manifests, targetName, level });
-  if (parts.complaints.length > 0) return { complaints: parts.complaints.slice(0, COMPLAINTS_MAX) };
+  const claims = withKept(facts, parts.claims, input.claimsBefore ?? []);
+  const complaints = [...parts.complaints, ...claims.complaints];
+  if (complaints.length > 0) return { complaints: complaints.slice(0, COMPLAINTS_MAX) };
   return {
     namespace: planNamespace(facts),
-    base: planBase(facts, input.keys, parts.quota),
+    base: planBase(facts, input.keys, { ...parts.quota, claimCount: claims.count }),
     workloads: parts.workloads,
     target: { labels: { [LABELS.target]: "true" }, container: parts.container },
     serviceNames: parts.serviceNames,
+    claims: parts.claims.names,
     warnings: [...new Set([...warningsOf(facts, target, parts), ...parts.warnings])],
   };
 }
@@ -57,12 +62,12 @@ export function planEnvironment(facts: ObjectFacts, target: TargetFacts, input: 
 function planImage(facts: ObjectFacts, target: TargetFacts, image: string): PlannedManifests {
   const sizes = shareSizes(facts, [{ pods: 1, isTarget: true, cpuCount: undefined, memoryBytes: undefined }]);
   const { pod, complaints } = planImagePod(facts, target, { image, level: levelOf(facts), sizes });
-  const claimCount = facts.cluster.workspace.isEphemeral ? 0 : 1;
   return {
     workloads: [pod],
     container: MAIN,
     serviceNames: [],
-    quota: { sizes, podCount: 1, largestPod: sizes.ceiling, claimCount },
+    quota: { sizes, podCount: 1, largestPod: sizes.ceiling },
+    claims: { names: [], fleetingCount: 0 },
     warnings: [],
     // All containers of it run as the same user: one complaint says it.
     complaints: complaints
@@ -71,7 +76,28 @@ function planImage(facts: ObjectFacts, target: TargetFacts, image: string): Plan
   };
 }
 
-function warningsOf(facts: ObjectFacts, target: TargetFacts, { quota }: PlannedManifests): string[] {
+/** More kept claims than those of one definition, a few times changed, are not to be had (guess). */
+const CLAIMS_MAX = 30;
+
+/** Counts all claims that there will be, since each takes its place in the quota. */
+function withKept(
+  { cluster }: ObjectFacts,
+  { names, fleetingCount }: PlannedManifests["claims"],
+  before: readonly string[],
+): { readonly count: number; readonly complaints: readonly ManifestComplaint[] } {
+  const planned = new Set([...names, ...(cluster.workspace.isEphemeral ? [] : [NAMES.filesClaim])]);
+  const keptCount = before.filter((name) => !planned.has(name)).length;
+  // Those of a pod that is replaced are still there when the next one has its own.
+  const count = planned.size + keptCount + 2 * fleetingCount;
+  const total = planned.size + keptCount + fleetingCount;
+  if (keptCount === 0 || total <= CLAIMS_MAX) return { count, complaints: [] };
+  const message =
+    `there would be ${total} volume claims, ${keptCount} of them kept from before, needs at most ${CLAIMS_MAX}: ` +
+    "name volumes as they were named before, or make the environment anew";
+  return { count, complaints: [{ path: [], message }] };
+}
+
+function warningsOf(facts: ObjectFacts, target: TargetFacts, { quota }: Pick<PlannedManifests, "quota">): string[] {
   const { cluster, podSecurity } = facts;
   const { storageBytes } = target.hostRequirements;
   const { sizeBytes } = cluster.workspace;

@@ -5,9 +5,11 @@
  * @module
  */
 import type { ClusterSettings } from "../../wire/cluster-settings.ts";
+import type { KubernetesObject } from "../../wire/kubernetes.ts";
 import { type ManifestComplaint, nameOf } from "./complaint.ts";
-import { at, fieldsOf, listOf, textOf, without, withAt } from "./fields.ts";
+import { at, fieldsOf, type Fields, listOf, textOf, without, withAt } from "./fields.ts";
 import { templatePath } from "./manifest-kinds.ts";
+import { podsOf } from "./replicas.ts";
 import type { Taken } from "./take-objects.ts";
 import { tidyClaim } from "./tidy-object.ts";
 
@@ -22,22 +24,55 @@ interface Placed {
 
 const TEMPLATES = ["spec", "volumeClaimTemplates"] as const;
 
-/** Bounds the claims that stateful sets make; those that stand by themselves have been. */
-export function withTidyTemplates(taken: readonly Taken[], workspace: ClusterSettings["workspace"]): Placed {
+/** Bounds the claims that stateful sets and pods make; those that stand by themselves have been. */
+export function withTidyClaims(taken: readonly Taken[], workspace: ClusterSettings["workspace"]): Placed {
   const warnings: string[] = [];
   const placed = taken.map((one) => {
-    const templates = at(one.object, TEMPLATES);
-    if (templates === undefined) return one;
-    const tidied = listOf(templates).map((template) => {
-      const tidy = tidyClaim(fieldsOf(template)["spec"], workspace);
-      warnings.push(...tidy.warnings.map((warning) => `${nameOf(one.object)}: ${warning}`));
-      return { metadata: { name: nameIn(template) }, spec: tidy.spec };
-    });
-    return { ...one, object: { ...one.object, ...withAt(one.object, TEMPLATES, tidied) } };
+    const tidySpec = (spec: unknown): Fields => {
+      const tidied = tidyClaim(spec, workspace);
+      warnings.push(...tidied.warnings.map((warning) => `${nameOf(one.object)}: ${warning}`));
+      return tidied.spec;
+    };
+    return { ...one, object: { ...one.object, ...withTidyVolumes(withTidyTemplates(one.object, tidySpec), tidySpec) } };
   });
-  const count = claimCountOf(placed);
+  const { names, fleetingCount } = claimsOf(placed, undefined);
+  const count = names.length + fleetingCount;
   const message = `the manifests claim ${count} volumes, needs at most ${CLAIMS_MAX}`;
   return { taken: placed, warnings, complaints: count > CLAIMS_MAX ? [{ path: [], message }] : [] };
+}
+
+function withTidyTemplates(object: Fields, tidySpec: (spec: unknown) => Fields): Fields {
+  const templates = at(object, TEMPLATES);
+  if (templates === undefined) return object;
+  const tidied = listOf(templates).map((template) => ({
+    metadata: { name: nameIn(template) },
+    spec: tidySpec(fieldsOf(template)["spec"]),
+  }));
+  return withAt(object, TEMPLATES, tidied);
+}
+
+/** Where a volume of a pod says what it claims for as long as the pod lives. */
+const FLEETING = ["ephemeral", "volumeClaimTemplate", "spec"] as const;
+
+function withTidyVolumes(object: Fields, tidySpec: (spec: unknown) => Fields): Fields {
+  const path = volumesPath(object);
+  if (fleetingOf(object).length === 0) return object;
+  const volumes = listOf(at(object, path)).map((volume) =>
+    isFleeting(volume) ? withAt(fieldsOf(volume), FLEETING, tidySpec(at(volume, FLEETING))) : volume,
+  );
+  return withAt(object, path, volumes);
+}
+
+function volumesPath({ kind }: Fields): readonly string[] {
+  return [...(templatePath(textOf(kind) ?? "") ?? []), "spec", "volumes"];
+}
+
+function fleetingOf(object: Fields): unknown[] {
+  return listOf(at(object, volumesPath(object))).filter(isFleeting);
+}
+
+function isFleeting(volume: unknown): boolean {
+  return fieldsOf(volume)["ephemeral"] !== undefined;
 }
 
 /** Puts folders of the pod in the place of claims; `adaptPod` does so with the volumes that refer to them. */
@@ -68,11 +103,35 @@ function nameIn(template: unknown): string {
   return textOf(at(template, ["metadata", "name"])) ?? "";
 }
 
-/** How many volumes there will be. */
-export function claimCountOf(taken: readonly Taken[]): number {
-  return taken.reduce((total, { object }) => {
-    if (object.kind === "PersistentVolumeClaim") return total + 1;
-    const replicas = fieldsOf(object["spec"])["replicas"];
-    return total + listOf(at(object, TEMPLATES)).length * (typeof replicas === "number" ? Math.max(0, replicas) : 1);
-  }, 0);
+/** The claims that there will be. */
+export interface PlannedClaims {
+  readonly names: readonly string[];
+  /** Those that come and go with pods, under names that nobody knows before. */
+  readonly fleetingCount: number;
+}
+
+/**
+ * Says which claims there will be.
+ *
+ * @param entered manifest of the workload to be entered, which has one pod
+ */
+export function claimsOf(taken: readonly Taken[], entered: KubernetesObject | undefined): PlannedClaims {
+  const each = taken.map(({ given, object }) => {
+    const podCount = given === entered ? 1 : podsOf(object);
+    return { names: namesOf(object, podCount), fleetingCount: fleetingOf(object).length * podCount };
+  });
+  return {
+    names: each.flatMap(({ names }) => names),
+    fleetingCount: each.reduce((total, { fleetingCount }) => total + fleetingCount, 0),
+  };
+}
+
+/** As the controller of stateful sets makes them: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/ */
+function namesOf(object: KubernetesObject, podCount: number): string[] {
+  const { name } = object.metadata;
+  if (object.kind === "PersistentVolumeClaim") return [name];
+  const ordinals = Array.from({ length: podCount }, (_, ordinal) => ordinal);
+  return listOf(at(object, TEMPLATES)).flatMap((template) =>
+    ordinals.map((ordinal) => `${nameIn(template)}-${name}-${ordinal}`),
+  );
 }

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { FakeCluster, invalidField } from "../../../test/fakes/fake-cluster.ts";
 import { workload } from "../../../test/fakes/object-facts.ts";
 import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
-import { appliedOf, applyAll, droppedOf, removeDropped } from "./applying.ts";
+import { appliedOf, applyAll, claimNamesOf, droppedOf, removeDropped } from "./applying.ts";
 
 const namespace = "slipway-k3x9";
 const signal = new AbortController().signal;
@@ -61,6 +61,13 @@ test("removeDropped() removes what is planned no more, but no volume claims, and
   expect(fake.find(kinds.deployment, "old")).toBeUndefined();
   expect(fake.find(kinds.service, "api")).toBeDefined();
   expect(fake.find(kinds.volumeClaim, "data")).toBeDefined();
+});
+
+test("appliedOf() remembers the claims that stateful sets make, each once", () => {
+  const claim = { apiVersion: "v1", kind: "PersistentVolumeClaim", metadata: { name: "files" }, spec: {} };
+  const applied = appliedOf([claim, workload("db", {}, { kind: "StatefulSet" })], ["files", "data-db-0"]);
+  expect(claimNamesOf(applied)).toEqual(["files", "data-db-0"]);
+  expect(claimNamesOf(droppedOf(applied, appliedOf([claim])))).toEqual(["data-db-0"]);
 });
 
 test("droppedOf() takes an object of another version of its group for the same", () => {

@@ -67,9 +67,21 @@ function isUnchangeable(error: unknown): boolean {
 const UNCHANGEABLE =
   /is immutable|may not change once set|updates to statefulset spec|can ?not be less than previous|only dynamically provisioned pvc/;
 
-/** How objects are remembered, to be removed once they are planned no more. */
-export function appliedOf(objects: readonly KubernetesObject[]): AppliedObject[] {
-  return objects.map(({ apiVersion, kind, metadata: { name } }) => ({ apiVersion, kind, name }));
+/** How objects are remembered, to be removed once they are planned no more; and claims, which are not. */
+export function appliedOf(objects: readonly KubernetesObject[], claims: readonly string[] = []): AppliedObject[] {
+  const applied = objects.map(({ apiVersion, kind, metadata: { name } }) => ({ apiVersion, kind, name }));
+  const known = new Set(claimNamesOf(applied));
+  const { apiVersion, kind } = kinds.volumeClaim;
+  return [...applied, ...claims.filter((name) => !known.has(name)).map((name) => ({ apiVersion, kind, name }))];
+}
+
+/** Names of the volume claims among them. */
+export function claimNamesOf(applied: readonly AppliedObject[]): string[] {
+  return applied.filter(isClaim).map(({ name }) => name);
+}
+
+function isClaim({ kind }: AppliedObject): boolean {
+  return kind === kinds.volumeClaim.kind;
 }
 
 /** Those of `before` that are not among `now`; one of another version of its group is the same. */
@@ -93,16 +105,13 @@ export async function removeDropped(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   const namespace = namespaceName(cluster, id);
-  const isClaim = ({ kind }: AppliedObject): boolean => kind === kinds.volumeClaim.kind;
   await Promise.all(
     dropped.map(async (one) => {
       const of = isClaim(one) ? undefined : await findKind(cluster, one, signal);
       if (of !== undefined) await cluster.api.remove({ of, namespace, name: one.name }, {}, signal);
     }),
   );
-  return dropped
-    .filter(isClaim)
-    .map(({ name }) => `the volume claim ${name} is kept, though nothing defines it any more`);
+  return claimNamesOf(dropped).map((name) => `the volume claim ${name} is kept, though nothing defines it any more`);
 }
 
 /** But what not every server has that we run on. */

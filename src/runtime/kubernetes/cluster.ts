@@ -141,10 +141,13 @@ export async function untilPods<Value>(
   }
 }
 
-/** Looks for the pod to be entered: the one that is furthest, when a new one replaces an old one. */
+/**
+ * Looks for the pod to be entered: the one that is furthest, when a new one replaces an old one. One that has ended, as by an
+ * eviction, stays to be looked at and says nothing of the one that is on its way.
+ */
 export function findPod(cluster: Cluster, id: string, entrance: Pick<Entrance, "labels" | "container">): PodState {
   const states = podsOf(cluster, id, entrance).map((pod) => judgePod(pod, entrance.container));
-  const order: readonly PodState["type"][] = ["running", "failed", "coming"];
+  const order: readonly PodState["type"][] = ["running", "coming", "failed"];
   const best = order.flatMap((type) => states.find((state) => state.type === type) ?? [])[0];
   return best ?? { type: "coming", step: "making the pod" };
 }

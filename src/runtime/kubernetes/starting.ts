@@ -14,7 +14,7 @@ import { planEnvironment } from "../../policy/kubernetes/plan.ts";
 import { kinds } from "../../wire/kubernetes.ts";
 import { makeHostKey } from "../host-key.ts";
 import type { EnvironmentSpec, Report, StartSpec } from "../runtime.ts";
-import { appliedOf, applyAll, droppedOf, removeDropped } from "./applying.ts";
+import { appliedOf, applyAll, claimNamesOf, droppedOf, removeDropped } from "./applying.ts";
 import { type Cluster, execIn, findEnvironment, isEnding, mustFind, namespaceName } from "./cluster.ts";
 import { applyNamespace, keepOf, untilWritten } from "./keeping.ts";
 import type { Kept, Revision } from "./kept.ts";
@@ -80,7 +80,12 @@ export async function startEnvironment(cluster: Cluster, options: StartOptions, 
   const { kept } = await mustFind(cluster, spec.id);
   const keys = await readKeys(cluster, spec.id, signal);
   const begun = cluster.clock.elapsed();
-  const { plan, revision, warnings } = await makePlan(cluster, { spec, start, keys, last: kept.revision }, signal);
+  const before = kept.applied ?? [];
+  const { plan, revision, warnings } = await makePlan(
+    cluster,
+    { spec, start, keys, last: kept.revision, claimsBefore: claimNamesOf(before) },
+    signal,
+  );
   const entrance = {
     user: start.user,
     workspaceFolder: start.workspaceFolder,
@@ -95,7 +100,7 @@ export async function startEnvironment(cluster: Cluster, options: StartOptions, 
     ...(revision && { revision }),
     ...(kept.isCheckedOut === true ? { isCheckedOut: true } : {}),
   };
-  const { applied, stays } = await applyPlan(cluster, { plan, now, before: kept.applied ?? [], options }, signal);
+  const { applied, stays } = await applyPlan(cluster, { plan, now, before, options }, signal);
   report("applying its objects", cluster.clock.elapsed() - begun);
   const podBegun = cluster.clock.elapsed();
   const pod = await untilPod(cluster, { id: spec.id, plan, report }, signal);
@@ -127,7 +132,7 @@ async function applyPlan(
 ): Promise<{ readonly applied: NonNullable<Kept["applied"]>; readonly stays: readonly string[] }> {
   const pullSecrets = await copyPullSecrets(cluster, factsOf(cluster, spec, start), signal);
   const base = [...plan.base, ...pullSecrets];
-  const planned = appliedOf([...base, ...plan.workloads]);
+  const planned = appliedOf([...base, ...plan.workloads], plan.claims);
   const dropped = droppedOf(before, planned);
   await applyNamespace(cluster, plan.namespace, { ...now, applied: [...planned, ...dropped] }, signal);
   const stays = [...(await applyAll(cluster, base, signal))];
@@ -135,7 +140,7 @@ async function applyPlan(
   stays.push(...(await removeDropped(cluster, { id: spec.id, dropped }, signal)));
   await clearEndedPods(cluster, { plan, report }, signal);
   stays.push(...(await applyAll(cluster, await asAwake(cluster.api, plan.workloads, signal), signal)));
-  return { applied: [...planned, ...dropped.filter(({ kind }) => kind === kinds.volumeClaim.kind)], stays };
+  return { applied: appliedOf([...base, ...plan.workloads], [...plan.claims, ...claimNamesOf(dropped)]), stays };
 }
 
 interface Keys {
@@ -167,11 +172,13 @@ interface Planning {
   readonly keys: Keys;
   /** Where it was read before. */
   readonly last: Revision | undefined;
+  /** Names of the volume claims that it has had. */
+  readonly claimsBefore: readonly string[];
 }
 
 async function makePlan(
   cluster: Cluster,
-  { spec, start, keys, last }: Planning,
+  { spec, start, keys, last, claimsBefore }: Planning,
   signal: AbortSignal,
 ): Promise<{ plan: Plan; revision: Revision | undefined; warnings: readonly string[] }> {
   const { container } = start;
@@ -210,6 +217,7 @@ async function makePlan(
         publicHostKey: keys.publicBlob,
         authorizedKeys: `${cluster.gatewayKey}\n`,
       },
+      claimsBefore,
       ...(container.image === undefined ? {} : { image: container.image }),
       ...(rendered === undefined ? {} : { manifests: rendered.objects }),
       ...(container.target === undefined ? {} : { targetName: container.target }),

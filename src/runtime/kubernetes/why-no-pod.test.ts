@@ -16,7 +16,7 @@ function planOf(kind: string): Plan {
     spec: { template: { metadata: { labels } } },
   };
   const other = { ...target, metadata: { name: "db" }, spec: { template: { metadata: { labels: {} } } } };
-  const plan = { namespace: target, base: [], serviceNames: [], warnings: [] };
+  const plan = { namespace: target, base: [], serviceNames: [], claims: [], warnings: [] };
   return { ...plan, workloads: [other, target], target: { labels, container: "api" } };
 }
 
