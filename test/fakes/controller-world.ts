@@ -44,7 +44,13 @@ export interface World extends AsyncDisposable {
   /** Starts a service; one that was started before counts as killed. */
   serve(changes?: Partial<Context>): Environments;
   /** The store as a process sees that is killed at its n-th write, from 1: before it, or after. */
-  storeKilledAt(write: number, when: "before" | "after"): Records;
+  storeKilledAt(write: number, when: "before" | "after"): KilledStore;
+}
+
+interface KilledStore {
+  readonly store: Records;
+  /** Resolves at the kill. From then on nothing more is written; never when there are fewer writes. */
+  readonly killed: Promise<undefined>;
 }
 
 /** Makes a world in which ada may use `hello` and `tools`, and bob `hello`. */
@@ -131,23 +137,26 @@ export async function makeWorld(): Promise<World> {
   return world;
 }
 
-function killedAt(store: Records, write: number, when: "before" | "after"): Records {
+function killedAt(store: Records, write: number, when: "before" | "after"): KilledStore {
+  const kill = Promise.withResolvers<undefined>();
   let count = 0;
   const killing = <Args extends unknown[], Result>(method: (...args: Args) => Promise<Result>) => {
     return async (...args: Args): Promise<Result> => {
-      count += 1;
-      if (count > write || (count === write && when === "before")) return hang();
-      const result = await method(...args);
-      return count === write ? hang() : result;
+      const at = ++count;
+      if (at < write) return method(...args);
+      if (at === write && when === "after") await method(...args);
+      if (at === write) kill.resolve(undefined);
+      return hang();
     };
   };
-  return {
-    ...store,
+  const writes = {
     add: killing((...args: Parameters<Records["add"]>) => store.add(...args)),
     begin: killing((...args: Parameters<Records["begin"]>) => store.begin(...args)),
     update: killing((...args: Parameters<Records["update"]>) => store.update(...args)),
     end: killing((...args: Parameters<Records["end"]>) => store.end(...args)),
     takeRoom: killing((...args: Parameters<Records["takeRoom"]>) => store.takeRoom(...args)),
+    observe: killing((...args: Parameters<Records["observe"]>) => store.observe(...args)),
     remove: killing((...args: Parameters<Records["remove"]>) => store.remove(...args)),
-  };
+  } satisfies Partial<Records>;
+  return { store: { ...store, ...writes }, killed: kill.promise };
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { once } from "node:events";
-import { readdirSync, watch } from "node:fs";
+import { readdirSync, watch, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
@@ -17,32 +17,50 @@ import { until } from "../harness/wait.ts";
 import { makeWitness, type Witness } from "../harness/witness.ts";
 import { useService } from "../interop/use-service.ts";
 
+/** A branch whose onCreateCommand, and one whose postCreateCommand does not end before its service was killed. */
+const HELD = ["b5", "b12"] as const;
+const hold = (branch: string): string =>
+  `[ "$(git branch --show-current)" != ${branch} ] || until [ -e ~/go ]; do sleep 0.05; done`;
+
 /** The onCreateCommand says in the home folder when it begins and ends, and takes long enough to be hit. */
 const DEFINITION = JSON.stringify({
-  onCreateCommand: "echo begun >>~/on-create; sleep 0.3; echo ended >>~/on-create",
-  postCreateCommand: { one: "echo one >>~/post-create", two: ["sh", "-c", "sleep 0.1; echo two >>~/post-create"] },
+  onCreateCommand: `echo begun >>~/on-create; sleep 0.3; ${hold(HELD[0])}; echo ended >>~/on-create`,
+  postCreateCommand: {
+    one: "echo one >>~/post-create",
+    two: ["sh", "-c", `sleep 0.1; ${hold(HELD[1])}; echo two >>~/post-create`],
+  },
   waitFor: "postCreateCommand",
 });
 const FILES = 500;
 const ROUNDS = 20;
 
-/** What is to be seen of the work before the time begins to run, and the longest time from then on. */
+/** What the service that was killed had done, as the one after it found it: the further, the later in this list. */
+const PHASES = ["not begun", "half made, cleared", "kept", "done"] as const;
+type Phase = (typeof PHASES)[number];
+
+/**
+ * What is to be seen of the work before the time begins to run, the longest time from then on, and how far it has come
+ * at least by then, however fast or slow the machine is.
+ */
 const STAGES = [
-  { seen: "the start of the client", withinMs: 250 },
-  { seen: /fetching/, withinMs: 20 },
-  { seen: "a folder", withinMs: 40 },
-  { seen: /preparing/, withinMs: 60 },
-  { seen: /checking out/, withinMs: 60 },
-  { seen: /starting/, withinMs: 450 },
-  { seen: "the end of the client", withinMs: 250 },
+  { seen: "the start of the client", withinMs: 250, least: "not begun" },
+  { seen: /fetching/, withinMs: 20, least: "not begun" },
+  { seen: "a folder", withinMs: 40, least: "half made, cleared" },
+  { seen: /preparing/, withinMs: 60, least: "half made, cleared" },
+  { seen: /checking out/, withinMs: 60, least: "half made, cleared" },
+  { seen: /starting/, withinMs: 450, least: "kept" },
+  { seen: "the end of the client", withinMs: 250, least: "done" },
 ] as const;
 type Seen = (typeof STAGES)[number]["seen"];
 
 const seeded = openSeeded("crash-creating");
 const rounds = Array.from({ length: ROUNDS }, (_, at) => {
-  const { seen, withinMs } = STAGES[at % STAGES.length]!;
-  // The first of each kind at once, so that no machine is too fast for it.
-  return { round: at, name: `big-b${at}`, seen, afterMs: at < STAGES.length ? 0 : seeded.between(0, withinMs) };
+  const { withinMs, ...stage } = STAGES[at % STAGES.length]!;
+  const isHeld = HELD.some((branch) => branch === `b${at}`);
+  // The first of each kind at once, so that no machine is too fast for it, and the very first of all before it can begin.
+  const afterMs = at < STAGES.length ? 0 : seeded.between(0, withinMs);
+  const most: Phase = at === 0 ? "not begun" : isHeld ? "kept" : "done";
+  return { round: at, name: `big-b${at}`, ...stage, most, isHeld, afterMs };
 });
 const service = useService({
   repositories: {
@@ -54,8 +72,6 @@ const service = useService({
 
 let witness: Witness | undefined;
 
-/** What the service that was killed had done, as the one after it found it. */
-type Phase = "not begun" | "half made, cleared" | "kept" | "done";
 const moments: { readonly after: string; readonly phase: Phase }[] = [];
 
 interface Row {
@@ -97,11 +113,13 @@ ps -eo args= | grep -c '^sh /opt/slipway/init.sh'`;
 test.for(rounds)(
   "a service killed while it makes $name leaves it whole or absent",
   { timeout: 90_000 },
-  async ({ round, name, seen, afterMs }, ctx) => {
+  async ({ round, name, seen, afterMs, least, most, isHeld }, ctx) => {
     oneIn(3, round, ctx); // each of the seven stages once
     const ada = service().as("ada");
     witness ??= await makeWitness(service().as("bob"), "hello-main");
     const logged = service().log().length;
+    const before = environmentFolders();
+    if (most === "not begun") process.kill(service().pid, "SIGSTOP"); // the kernel takes the client, and nobody else does
     const untilSeen = watchFor(seen);
     const client = ada.startSsh([`${name}@slipway`, "echo inside"], { timeoutMs: 25_000 });
     await untilSeen(client);
@@ -111,7 +129,8 @@ test.for(rounds)(
     // Whoever was told that it worked was inside.
     expect(first.exitCode === 0 ? first.stdout : "inside\n").toBe("inside\n");
     expect([0, 255]).toContain(first.exitCode);
-    const wasBegun = environmentFolders().length > 1;
+    const added = environmentFolders().filter((id) => !before.includes(id));
+    for (const id of isHeld ? added : []) writeFileSync(join(service().stateFolder, "environments", id, "home/go"), "");
 
     await service().restart();
     // What is on the disk is recorded, and nothing half made stays.
@@ -120,10 +139,9 @@ test.for(rounds)(
       return listed.length === environmentFolders().length && listed;
     });
     const found = rows.find(({ login }) => login === name);
-    moments.push({
-      after: `${afterMs} ms after ${seen instanceof RegExp ? seen.source : seen}`,
-      phase: phaseOf(first.exitCode === 0, wasBegun, found !== undefined),
-    });
+    const phase = phaseOf(first.exitCode === 0, added.length > 0, found !== undefined);
+    moments.push({ after: `${afterMs} ms after ${seen instanceof RegExp ? seen.source : seen}`, phase });
+    expect(PHASES.slice(PHASES.indexOf(least), PHASES.indexOf(most) + 1)).toContain(phase);
     if (found === undefined) for (const id of addedSince(logged)) expect(await tracesOf(id)).toEqual([]);
     await witness.mustBeUnharmed();
 
@@ -154,15 +172,13 @@ function phaseOf(isDone: boolean, wasBegun: boolean, isThere: boolean): Phase {
   return isThere ? "kept" : "half made, cleared";
 }
 
-/** Issue 2: this asserted nothing, so kills that all came when the work was done would have passed. */
+/**
+ * Issue 2: this asserted nothing, so kills that all came when the work was done would have passed. How many came where
+ * is a matter of luck, but for those that are held; what is cleared away is held still in `environments.test.ts`.
+ */
 test("the moments at which the service was killed cover what it does", (ctx) => {
   if (moments.length < ROUNDS) ctx.skip("not every round was run");
   process.stderr.write(`crash-creating: ${moments.map(({ after, phase }) => `${after}: ${phase}`).join("; ")}\n`);
-  const countOf = (phase: Phase): number => moments.filter((moment) => moment.phase === phase).length;
-  expect(countOf("not begun")).toBeGreaterThanOrEqual(1);
-  expect(countOf("half made, cleared")).toBeGreaterThanOrEqual(2);
-  expect(countOf("kept")).toBeGreaterThanOrEqual(3);
-  // The two that wait for the end of the client; a few more where the machine is slow to kill.
-  expect(countOf("done")).toBeGreaterThanOrEqual(2);
-  expect(countOf("done")).toBeLessThanOrEqual(6);
+  const phases = moments.map(({ phase }) => phase);
+  for (const phase of ["not begun", "kept", "done"] as const) expect(phases).toContain(phase);
 });

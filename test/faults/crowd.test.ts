@@ -5,7 +5,7 @@
  * @module
  */
 import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
@@ -59,40 +59,31 @@ test("20 environments made at the same time by two people are 20, each whole and
   expect(removed.map(({ exitCode }) => exitCode)).toEqual(wanted.map(() => 0));
 }, 120_000);
 
-/** Memory of the service that is in use, in bytes. */
-function residentBytes(): number {
-  const [, kilobytes = "0"] = /^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${service().pid}/status`, "utf8")) ?? [];
-  return Number(kilobytes) * 1_024;
-}
-
-test("a reader that stops holds back nobody else and costs next to no memory", async () => {
+test("a reader that stops holds back its own program and nobody else", async () => {
   const ada = service().as("ada");
   const bytes = seeded.bytes(64 * 2 ** 20);
-  const upload = async (): Promise<number> => {
-    const sum = await ada.ssh(["hello-cold@slipway", "sha256sum"], { input: bytes });
-    expect(sum.stdout.slice(0, 64)).toBe(createHash("sha256").update(bytes).digest("hex"));
-    return sum.ms;
-  };
-  // Twice: what the first needs stays with the process.
-  await upload();
-  const aloneMs = await upload();
-  const before = residentBytes();
+  await ada.ssh(["hello-cold@slipway", "true"], { timeoutMs: 60_000 });
   const stopped = ada.startSsh(["hello-cold@slipway", "echo up; cat /dev/zero"]);
   onTestFinished(() => stopped.kill("SIGKILL"));
   await stopped.untilOutput(/up/);
   process.kill(stopped.pid, "SIGSTOP");
+  /** What its program could write, all of which somebody holds for it: the kernel, the inner sshd, or the service. */
+  const writtenBytes = async (): Promise<number> => {
+    const { stdout } = await ada.ssh(["hello-cold@slipway", "cat /proc/$(pgrep -x cat)/io"]);
+    return Number(/^wchar: (\d+)$/m.exec(stdout)?.[1]);
+  };
   await until("its windows to be full", async () => {
-    const look = async (): Promise<string> =>
-      (await ada.ssh(["hello-cold@slipway", "cat /proc/$(pgrep -x cat)/io"])).stdout;
-    const first = await look();
+    const first = await writtenBytes();
     await sleep(100);
-    return first === (await look());
+    return first === (await writtenBytes());
   });
-  const besideMs = await upload();
-  const growth = residentBytes() - before;
+  // Held back by the other it would never end. How fast it is depends on what else the machine does: that is for `bench/`.
+  const sum = await ada.ssh(["hello-cold@slipway", "sha256sum"], { input: bytes, timeoutMs: 60_000 });
+  expect(sum.stdout.slice(0, 64)).toBe(createHash("sha256").update(bytes).digest("hex"));
+  const written = await writtenBytes();
   process.stderr.write(
-    `crowd: 64 MiB up alone ${Math.round(aloneMs)} ms, beside a reader that stopped ${Math.round(besideMs)} ms, memory ${(growth / 2 ** 20).toFixed(1)} MiB more\n`,
+    `crowd: 64 MiB up beside a reader that stopped ${Math.round(sum.ms)} ms, its program wrote ${(written / 2 ** 20).toFixed(1)} MiB\n`,
   );
-  expect(besideMs).toBeLessThan(3 * aloneMs + 500);
-  expect(growth).toBeLessThan(20 * 2 ** 20);
-}, 60_000);
+  // Little more than the client's window, 2 MiB. What else a service may need is weighed in `test/hostile/memory.test.ts`.
+  expect(written).toBeLessThan(8 * 2 ** 20);
+}, 90_000);

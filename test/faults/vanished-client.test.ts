@@ -4,23 +4,60 @@
  *
  * @module
  */
-import { randomInt } from "node:crypto";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, test } from "vitest";
+import { freePort } from "../harness/free-port.ts";
 import { whyNoService } from "../harness/needs.ts";
 import { mustRun, run } from "../harness/program.ts";
 import { until } from "../harness/wait.ts";
 import { useService } from "../interop/use-service.ts";
 
 /** A network of our own: a namespace and a pair of interfaces, addresses from TEST-NET-2 (RFC 5737). */
-const number = randomInt(1, 60);
-const net = { name: `slipfault${number}`, here: `198.51.100.${4 * number + 1}`, there: `198.51.100.${4 * number + 2}` };
-const port = randomInt(20_000, 32_000);
+interface Net {
+  readonly name: string;
+  readonly here: string;
+  readonly there: string;
+  readonly port: number;
+  /** Is ours while it listens, as long as this process lives. */
+  readonly lock: Server;
+}
+
+/** Whoever listens at the first of these and the number of a network has it. Below those of `free-port.ts`. */
+const [FIRST_LOCK, LAST_NUMBER] = [19_900, 62];
+
+let net: Net;
+/** Read by the service when it starts. */
+const ssh: string[] = [];
+
+/** Takes a network that no other run has; what there is of it was left by one that was killed. */
+async function takeNet(): Promise<Net> {
+  for (let number = 1; number <= LAST_NUMBER; number += 1) {
+    const lock = createServer().listen(FIRST_LOCK + number, "127.0.0.1");
+    const isTaken = await once(lock, "listening").then(
+      () => false,
+      () => true,
+    );
+    if (isTaken) continue;
+    const [here, there] = [`198.51.100.${4 * number + 1}`, `198.51.100.${4 * number + 2}`];
+    return { name: `slipfault${number}`, here, there, port: await freePort(), lock };
+  }
+  throw new Error(`Cannot take a network: all ${LAST_NUMBER} are in use`);
+}
+
+async function removeNet({ name }: Net): Promise<void> {
+  await run(["ip", "link", "delete", name]);
+  await run(["ip", "netns", "delete", name]);
+}
 
 beforeAll(async () => {
   if (whyNoService() !== undefined) return;
-  const { name, here, there } = net;
+  net = await takeNet();
+  await removeNet(net);
+  const { name, here, there, port } = net;
+  ssh.push(`${here}:${port}`);
   await mustRun(["ip", "netns", "add", name]);
   await mustRun(["ip", "-batch", "-"], {
     input: `link add ${name} type veth peer name far netns ${name}\naddr add ${here}/30 dev ${name}\nlink set ${name} up\n`,
@@ -30,12 +67,13 @@ beforeAll(async () => {
   });
 });
 const service = useService({
-  listen: { ssh: [`${net.here}:${port}`] },
+  listen: { ssh },
   repositories: { hello: { branches: ["other"] } },
 });
 afterAll(async () => {
-  await run(["ip", "link", "delete", net.name]);
-  await run(["ip", "netns", "delete", net.name]);
+  if (whyNoService() !== undefined) return;
+  await removeNet(net);
+  net.lock.close();
 });
 
 const MAIN = "hello-main@slipway";
@@ -86,7 +124,7 @@ test.concurrent(
       "-o",
       `HostKeyAlias=[127.0.0.1]:${service().port}`,
       "-p",
-      String(port),
+      String(net.port),
     ];
     const words = ["ip", "netns", "exec", net.name, "ssh", "-F", configFile, ...address, MAIN, "echo up; sleep 7771"];
     const client = start(words, { env: { HOME: "/root" } });

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { randomBytes, randomInt } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
@@ -16,6 +16,7 @@ import { makeLog } from "../../src/base/log.ts";
 import type { EnvironmentSpec, Reach, Runtime, StartSpec } from "../../src/runtime/runtime.ts";
 import { openSandbox, type SandboxOptions } from "../../src/runtime/sandbox/open-sandbox.ts";
 import { makeKey } from "./client.ts";
+import { freePort } from "./free-port.ts";
 import { clearLeftovers, findLeftovers } from "./leftovers.ts";
 import { mustRun, run, start, type Ended, type RunOptions, type Running } from "./program.ts";
 
@@ -65,8 +66,8 @@ export const START: StartSpec = {
 /** A signal that never aborts, for what a test waits for. */
 export const NEVER = new AbortController().signal;
 
-/** Made in this second, so that no other test's numbers are near. */
-const UIDS_EACH = 50;
+/** Behind those of `service.ts`, which end at 1,500,000; the machine's own users are far below. */
+const [FIRST_UID, UIDS_EACH] = [2_000_000, 50];
 
 /** Opens one. */
 export async function openTestSandbox(changes: Partial<SandboxOptions> = {}): Promise<TestSandbox> {
@@ -85,7 +86,8 @@ export async function openTestSandbox(changes: Partial<SandboxOptions> = {}): Pr
     log: makeLog("silent"),
     ...changes,
   };
-  const firstUid = randomInt(100, 1_000) * 100;
+  // By the port, which no other has: two sandboxes with the same numbers find each other's processes left.
+  const firstUid = FIRST_UID + ((await freePort()) - 20_000) * UIDS_EACH;
   const environments: string[] = [];
   const servers = new Map<string, { server: Server; env: Readonly<Record<string, string>> }>();
   const traces = { folder, firstUid, uidCount: UIDS_EACH, environments };

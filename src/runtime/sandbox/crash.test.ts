@@ -47,12 +47,14 @@ test(`an environment is whole or can be finished after SIGKILL at ${ROUNDS} rand
   const words = ["create", "start", "run", "connect", "unsaved", "sleep", "unsaved", "start", "destroy"];
   const survived: string[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const service = startService([spec], words, "sleep 0.02");
-    await service.untilOutput(/open/);
-    await sleep(seeded.between(0, 450));
+    // Each step has its turn, however slow the machine is: it goes no further, and is killed after what is before it.
+    const step = (2 * round) % words.length;
+    const service = startService([spec], [...words.slice(0, step + 1), "stay"], "sleep 0.02");
+    await service.untilOutput(new RegExp(["open", ...words.slice(0, step)].join("\\b[^]*^"), "m"));
+    await sleep(seeded.between(0, 60));
     service.kill("SIGKILL");
     await service.ended;
-    survived.push(service.stdout().trim().split("\n").at(-1) ?? "");
+    survived.push(`${words[step]}: ${service.stdout().trim().split("\n").at(-1)}`);
     await sandbox.reopen();
     const { power, checkedOut } = await sandbox.runtime.observe(spec.id);
     const unfinished = join(sandbox.stateDir, "environments", spec.id, "state.json");
@@ -69,7 +71,7 @@ test(`an environment is whole or can be finished after SIGKILL at ${ROUNDS} rand
   await sandbox.runtime.destroy(spec.id);
   expect(readdirSync(join(sandbox.stateDir, "environments"))).toEqual([]);
   expect(await sandbox.findLeftovers()).toEqual([]);
-  expect(new Set(survived).size).toBeGreaterThan(isEveryRound ? 3 : 1); // or the moments were all the same
+  process.stderr.write(`crash: ${survived.join("; ")}\n`);
 }, 120_000);
 
 /** Processes, groups and interfaces of an environment that does not run. Those of its last moment may take an instant. */

@@ -2,7 +2,9 @@ import { afterEach, expect, test } from "vitest";
 
 import { ClusterServer, refuse } from "../../../../test/fakes/cluster-server.ts";
 import { fastClock } from "../../../../test/fakes/fast-clock.ts";
+import { HandClock } from "../../../../test/fakes/hand-clock.ts";
 import { recordingLog } from "../../../../test/fakes/recording-log.ts";
+import type { Clock } from "../../../base/clock.ts";
 import { Fault } from "../../../base/fault.ts";
 import { type KubernetesObject, kinds } from "../../../wire/kubernetes.ts";
 import type { ResolvedAccess } from "./access.ts";
@@ -15,10 +17,14 @@ afterEach(async () => {
   for (const one of opened.splice(0).toReversed()) await one[Symbol.asyncDispose]();
 });
 
-async function open(access: Partial<ResolvedAccess> = {}, requestRate = { perSecond: 1_000, burst: 1_000 }) {
+async function open(
+  access: Partial<ResolvedAccess> = {},
+  requestRate = { perSecond: 1_000, burst: 1_000 },
+  clock: Clock = fastClock(10),
+) {
   const server = await ClusterServer.open();
   opened.push(server);
-  const options = { name: "one", access: { ...server.access, ...access }, requestRate, clock: fastClock(10) };
+  const options = { name: "one", access: { ...server.access, ...access }, requestRate, clock };
   const api: ClusterApi = await openClusterApi({ ...options, log: recordingLog().log });
   opened.push(api);
   return { server, api };
@@ -210,15 +216,22 @@ test("requests wait for their turn", async () => {
 
 // Node does not call a connection reused that goes from one request to the next without a pause: they waited for it to come up.
 test("slow answers are waited for by requests that got the connection of another, too", async () => {
-  const world = await open();
+  const clock = new HandClock();
+  const world = await open({}, undefined, clock);
+  const answers: (() => void)[] = [];
   let askedCount = 0;
   world.server.onRequest = (_, response) => {
     askedCount += 1;
-    const answer = () => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(sent));
-    setTimeout(answer, 1_200); // longer than a connection may take to come up, and less than an answer
+    answers.push(() => response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(sent)));
     return true;
   };
   const asked = Array.from({ length: 20 }, () => world.api.read(ref, soon()));
+  for (const count of [12, 20]) {
+    // As many as there are connections, and then the others, on those.
+    await expect.poll(() => askedCount).toBe(count);
+    await clock.advance(12_000); // longer than a connection may take to come up, and less than an answer
+    for (const answer of answers.splice(0)) answer();
+  }
   expect((await Promise.all(asked)).every((one) => one?.metadata.name === "x")).toBe(true);
   expect(askedCount).toBe(20);
 });
