@@ -55,7 +55,7 @@ export async function planBranch(context: Context, request: NewRequest, signal: 
     if (from === undefined) return target;
     throw wrong(`${repository} has a branch ${branch} already; leave out where it starts`);
   }
-  const fromBranch = from ?? (await mirrors.defaultBranch(repository));
+  const fromBranch = from ?? (await mirrors.defaultBranch(id));
   if (fromBranch === undefined) throw wrong(`${repository} has no branch yet that another could start from`);
   if (!branches.includes(fromBranch)) throw unknown(fromBranch, `branch of ${repository}`, branches);
   return { ...target, fromBranch };

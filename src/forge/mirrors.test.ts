@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { makeClock } from "../base/clock.ts";
+import { HandClock } from "../../test/fakes/hand-clock.ts";
+import { type Clock, makeClock } from "../base/clock.ts";
 import { type Facts, type Log, makeLog } from "../base/log.ts";
 import { type Mirrors, openMirrors } from "./mirrors.ts";
 
@@ -53,7 +54,7 @@ function commit(subject: string, ...args: string[]): string {
   return git("-C", origin, "rev-parse", "HEAD");
 }
 
-async function open(url = origin, clock = makeClock()): Promise<Mirrors> {
+async function open(url = origin, clock: Clock = makeClock()): Promise<Mirrors> {
   const mirrors = await openMirrors({ stateDir, folder: "/", repositories: [{ name: "hello", url }], clock, log });
   opened.push(mirrors);
   return mirrors;
@@ -118,10 +119,10 @@ test("refresh() replaces a branch by one below its name", async () => {
 });
 
 test("refresh() asks the origin only when what is known is too old", async () => {
-  let now = 1_000_000;
-  const mirrors = await open(origin, { ...makeClock(), now: () => now });
+  const clock = new HandClock(1_000_000);
+  const mirrors = await open(origin, clock);
   await mirrors.refresh("hello", 0, never);
-  now += 10_000;
+  await clock.advance(10_000);
   expect(await mirrors.refresh("hello", 10_001, never)).toEqual({ stale: false, askedAt: 1_000_000 });
   expect(countOf("mirror.fetched")).toBe(1);
   expect(await mirrors.refresh("hello", 10_000, never)).toEqual({ stale: false, askedAt: 1_010_000 });
@@ -129,10 +130,10 @@ test("refresh() asks the origin only when what is known is too old", async () =>
 });
 
 test("refresh() shares one fetch among calls at the same time, and one more among those that come while it runs", async () => {
-  let now = 1_000_000;
-  const mirrors = await open(origin, { ...makeClock(), now: () => now });
+  const clock = new HandClock(1_000_000);
+  const mirrors = await open(origin, clock);
   const early = Array.from({ length: 10 }, () => mirrors.refresh("hello", 0, never));
-  now += 5;
+  await clock.advance(5);
   const late = Array.from({ length: 10 }, () => mirrors.refresh("hello", 0, never));
   await Promise.all([...early, ...late]);
   expect(countOf("mirror.fetched")).toBe(2);
@@ -149,18 +150,37 @@ test("refresh() ends the waiting of one caller when its signal aborts, and the o
 });
 
 test("refresh() reports what it has as stale while the origin is away, and recovers", async () => {
-  let now = 1_000_000;
-  const mirrors = await open(origin, { ...makeClock(), now: () => now });
+  const clock = new HandClock(1_000_000);
+  const mirrors = await open(origin, clock);
   await mirrors.refresh("hello", 0, never);
   await rename(origin, `${origin}-away`);
-  now += 1;
+  await clock.advance(1);
   expect(await mirrors.refresh("hello", 0, never)).toEqual({ stale: true, askedAt: 1_000_000 });
   expect(await mirrors.refresh("hello", 0, never)).toEqual({ stale: true, askedAt: 1_000_000 });
   expect(countOf("mirror.stale")).toBe(1); // the second did not try again so soon
   expect(await mirrors.branches("hello")).toEqual(["main"]);
   await rename(`${origin}-away`, origin);
-  now += 5_000;
+  await clock.advance(5_000);
   expect(await mirrors.refresh("hello", 0, never)).toEqual({ stale: false, askedAt: 1_005_001 });
+});
+
+/** Ages were reckoned by the wall clock: set back an hour, it hid pushed branches, and a failed fetch, for an hour. */
+test("refresh() asks the origin though the clock was set back since, and tries again soon after a failure", async () => {
+  const clock = new HandClock(1_000_000);
+  const mirrors = await open(origin, clock);
+  await mirrors.refresh("hello", 0, never);
+  git("-C", origin, "branch", "new");
+  clock.setBack(3_600_000);
+  await clock.advance(10);
+  expect(await mirrors.refresh("hello", 0, never)).toEqual({ stale: false, askedAt: 1_000_010 - 3_600_000 });
+  expect(await mirrors.branches("hello")).toEqual(["main", "new"]);
+  await rename(origin, `${origin}-away`);
+  await clock.advance(1);
+  expect(await mirrors.refresh("hello", 0, never)).toMatchObject({ stale: true });
+  await rename(`${origin}-away`, origin);
+  clock.setBack(3_600_000);
+  await clock.advance(5_000);
+  expect(await mirrors.refresh("hello", 0, never)).toMatchObject({ stale: false });
 });
 
 test("refresh() refuses when there is no copy and the origin is away, and works when it comes back", async () => {

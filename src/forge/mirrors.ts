@@ -132,53 +132,60 @@ interface MirrorOptions extends Pick<MirrorsOptions, "clock" | "log"> {
 
 type Mirror = ReturnType<typeof makeMirror>;
 
-function makeMirror({ name, url, files, clock, log }: MirrorOptions) {
-  let askedAt: number | undefined;
-  let failedAt: number | undefined;
-  /** The fetch under way, and when it began: what it learns is as old as that. */
-  let running: { readonly startedAt: number; readonly done: Promise<Freshness> } | undefined;
+/** A time as people know it, and on the clock that never jumps: the one is reported, with the other it is reckoned. */
+interface Moment {
+  readonly at: number;
+  readonly elapsedMs: number;
+}
 
-  const fetchOnce = async (startedAt: number): Promise<Freshness> => {
+function makeMirror({ name, url, files, clock, log }: MirrorOptions) {
+  let asked: Moment | undefined;
+  /** Of the last fetch, when that failed; by `Clock.elapsed()`. */
+  let failedAtMs: number | undefined;
+  /** The fetch under way, and when it began: what it learns is as old as that. */
+  let running: { readonly started: Moment; readonly done: Promise<Freshness> } | undefined;
+
+  const fetchOnce = async (started: Moment): Promise<Freshness> => {
     try {
       await files.fetch();
-      askedAt = startedAt;
-      failedAt = undefined;
-      log.debug("mirror.fetched", { repository: name, tookMs: clock.now() - startedAt });
-      return { stale: false, askedAt };
+      asked = started;
+      failedAtMs = undefined;
+      log.debug("mirror.fetched", { repository: name, tookMs: clock.elapsed() - started.elapsedMs });
+      return { stale: false, askedAt: asked.at };
     } catch (cause) {
-      failedAt = clock.now();
+      failedAtMs = clock.elapsed();
       if (!(await files.exists())) {
         throw new Fault("repository.unreached", `Cannot copy repository "${name}" from ${url()}: fetching failed`, {
           told: `repository ${name} cannot be fetched at the moment`,
           cause,
         });
       }
-      log.warn("mirror.stale", { repository: name, askedAt, err: cause });
-      return { stale: true, askedAt };
+      log.warn("mirror.stale", { repository: name, askedAt: asked?.at, err: cause });
+      return { stale: true, askedAt: asked?.at };
     }
   };
 
   const start = (): Promise<Freshness> => {
-    const startedAt = clock.now();
-    const done = fetchOnce(startedAt).finally(() => (running = undefined));
-    running = { startedAt, done };
+    const started = { at: clock.now(), elapsedMs: clock.elapsed() };
+    const done = fetchOnce(started).finally(() => (running = undefined));
+    running = { started, done };
     return done;
   };
 
-  const until = async (wantedAt: number): Promise<Freshness> => {
+  const until = async (wantedAtMs: number): Promise<Freshness> => {
     // Strictly later: a push may have come within the same millisecond.
-    if (askedAt !== undefined && askedAt > wantedAt) return { stale: false, askedAt };
-    if (failedAt !== undefined && clock.now() - failedAt < AWAY_MS && (await files.exists()))
-      return { stale: true, askedAt };
+    if (asked !== undefined && asked.elapsedMs > wantedAtMs) return { stale: false, askedAt: asked.at };
+    if (failedAtMs !== undefined && clock.elapsed() - failedAtMs < AWAY_MS && (await files.exists()))
+      return { stale: true, askedAt: asked?.at };
     // One that began too early is waited for, then the next is shared by all who came meanwhile.
-    if (running !== undefined && running.startedAt < wantedAt) await running.done.catch(() => undefined);
+    if (running !== undefined && running.started.elapsedMs < wantedAtMs) await running.done.catch(() => undefined);
     return running === undefined ? start() : running.done;
   };
 
   return {
     url,
     files,
-    refresh: (maxAgeMs: number, signal: AbortSignal) => unlessAborted(until(clock.now() - maxAgeMs), signal),
+    refresh: (maxAgeMs: number, signal: AbortSignal) => unlessAborted(until(clock.elapsed() - maxAgeMs), signal),
     idle: async () => {
       await running?.done;
     },

@@ -383,4 +383,24 @@ describe("signs of life", () => {
     expect(gateway.connections[0]?.hasEnded).toBe(false);
     peer.stream.destroy();
   });
+
+  /** Silence was reckoned by the wall clock: a machine that was resumed cut everybody whose answers were late. */
+  test("Connection keeps one whose answers are late when the clock is set forward, and counts no time of it", async () => {
+    const gateway = makeFakeGateway();
+    const { peer, far } = await gateway.enter();
+    peer.send(open);
+    const id = await far.acceptChannel();
+    await peer.nextOf(message.channelOpenConfirmation);
+    for (let round = 0; round < 4; round++) {
+      const seen = far.told.messages.length;
+      peer.send(new WireWriter().byte(message.channelWindowAdjust).uint32(id).uint32(1).done());
+      await far.told.until(() => far.told.messages.length > seen);
+      if (round === 3) gateway.clock.setBack(-3_600_000);
+      await gateway.clock.advance(15_000);
+    }
+    expect(gateway.connections[0]?.hasEnded).toBe(false);
+    peer.stream.destroy();
+    await until(() => gateway.audit.some(({ type }) => type === "session.ended"));
+    expect(gateway.audit.at(-1)).toMatchObject({ type: "session.ended", ms: 60_000 });
+  });
 });

@@ -31,6 +31,8 @@ interface Identified {
   readonly fingerprint: string;
   readonly keyBlob: Buffer;
   readonly since: number;
+  /** The same on the clock that never jumps, for how long things took. */
+  readonly sinceElapsedMs: number;
   readonly log: Log;
 }
 
@@ -72,15 +74,15 @@ export class Connection {
   /** Whether the audit log has, or will have, its beginning, and so is to have its end. */
   #isRecorded = false;
   #lastInputAt: number;
-  /** When the last message of any kind came. */
-  #lastHeardAt: number;
+  /** When the last message of any kind came, by `Clock.elapsed()`: a clock set forward makes nobody silent. */
+  #lastHeardAtMs: number;
   #stopProbing: (() => void) | undefined;
 
   constructor(deps: GatewayDeps, options: ConnectionOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#lastInputAt = deps.clock.now();
-    this.#lastHeardAt = deps.clock.now();
+    this.#lastHeardAtMs = deps.clock.elapsed();
     this.#transport = new Transport(
       { ...deps.rekey, stream: options.stream, clock: deps.clock, kex: { role: "server", hostKeys: deps.hostKeys() } },
       {
@@ -120,7 +122,7 @@ export class Connection {
 
   #take(payload: Buffer, body: Buffer): void {
     const { phase } = this.#phase;
-    this.#lastHeardAt = this.#deps.clock.now();
+    this.#lastHeardAtMs = this.#deps.clock.elapsed();
     // Requests to log in may still come when one has succeeded: the authentication knows what to do with them.
     if (phase === "greeting" || (phase !== "ended" && (payload[0] ?? 0) < message.globalRequest))
       this.#auth.take(payload);
@@ -155,6 +157,7 @@ export class Connection {
       fingerprint: fingerprintOf(verified.keyBlob),
       keyBlob: verified.keyBlob,
       since: this.#deps.clock.now(),
+      sinceElapsedMs: this.#deps.clock.elapsed(),
       log: this.#deps.log.with({ session: id, person: person.name, from: this.#options.from }),
     };
     const stop = new AbortController();
@@ -220,7 +223,7 @@ export class Connection {
     this.#auth.succeed();
     this.#transport.send(announceHostKeys(this.#deps.hostKeys()));
     this.#probe(relay);
-    const ms = this.#deps.clock.now() - who.since;
+    const ms = Math.round(this.#deps.clock.elapsed() - who.sinceElapsedMs);
     who.log.info("session.opened", { login: who.login, environment: session.environment, ms });
     this.#deps.metrics.sessionOpened(ms);
   }
@@ -282,7 +285,7 @@ export class Connection {
   /** Finds clients that vanished without a word: a laptop closed, a NAT entry gone. */
   #probe(relay: Relay): void {
     this.#stopProbing = this.#deps.clock.after(PROBE_MS, () => {
-      const silentMs = this.#deps.clock.now() - this.#lastHeardAt;
+      const silentMs = this.#deps.clock.elapsed() - this.#lastHeardAtMs;
       // On a slow line an answer stands behind all the output before it: whoever says anything at all is there.
       if (relay.probeClient() >= PROBES_MAX && silentMs >= PROBES_MAX * PROBE_MS)
         this.end("the client no longer answers");
@@ -311,7 +314,7 @@ export class Connection {
     this.#admitted?.end().catch((error: unknown) => {
       who.log.error("session.end-failed", error);
     });
-    const ms = this.#deps.clock.now() - who.since;
+    const ms = Math.round(this.#deps.clock.elapsed() - who.sinceElapsedMs);
     const bytesIn = relay?.bytesFromClient ?? 0;
     const bytesOut = relay?.bytesToClient ?? 0;
     who.log.info("session.ended", { reason: ending.text, ms, bytesIn, bytesOut, err: ending.cause });

@@ -82,6 +82,17 @@ test("Strangers lets an address fail ten times free, then sends it away for 1 s,
   expect(strangers.enter("192.0.2.2").admitted).toBe(true);
 });
 
+/** The wait was kept as a time of the wall clock: one set back by an hour kept an address away for an hour. */
+test("Strangers lets an address back in when its wait is over though the clock was set back meanwhile", async () => {
+  const clock = new HandClock(10_000_000);
+  const strangers = new Strangers({ total: 10, perAddress: 10 }, clock);
+  fail(strangers, "192.0.2.1", 11);
+  clock.setBack(3_600_000);
+  expect(strangers.enter("192.0.2.1")).toEqual({ admitted: false, reason: "backing-off" });
+  await clock.advance(1_000);
+  expect(strangers.enter("192.0.2.1").admitted).toBe(true);
+});
+
 test("Strangers forgives an address whose key was proved, and one that was quiet for 15 minutes", async () => {
   const clock = new HandClock(1_000_000);
   const strangers = new Strangers({ total: 10, perAddress: 10 }, clock);

@@ -21,9 +21,9 @@ interface AddressRecord {
   readonly present: Set<() => void>;
   /** Failed connections in a row. */
   failures: number;
-  /** Until when nothing is taken from it, epoch ms. */
-  awayUntil: number;
-  lastSeenAt: number;
+  /** Until when nothing is taken from it. Times here are those of `Clock.elapsed()`: a clock set anew keeps nobody away. */
+  awayUntilMs: number;
+  lastSeenAtMs: number;
 }
 
 /** Failed connections an address has free; a person with the wrong key tries a few times. */
@@ -59,9 +59,9 @@ export class Strangers {
   enter(address: string, turnAway: () => void = () => {}): Stranger {
     const key = networkOf(address);
     const record = this.#recordOf(key);
-    const now = this.#clock.now();
-    record.lastSeenAt = now;
-    if (record.awayUntil > now) return { admitted: false, reason: "backing-off" };
+    const nowMs = this.#clock.elapsed();
+    record.lastSeenAtMs = nowMs;
+    if (record.awayUntilMs > nowMs) return { admitted: false, reason: "backing-off" };
     if (record.present.size >= this.#limits.perAddress) return { admitted: false, reason: "too-many-from-address" };
     if (this.#present >= this.#limits.total && !this.#makeRoom(record)) return { admitted: false, reason: "too-many" };
     const leaving = (): void => {
@@ -95,20 +95,21 @@ export class Strangers {
   #note(record: AddressRecord, outcome: "identified" | "failed" | "quiet"): void {
     if (outcome === "identified") {
       record.failures = 0;
-      record.awayUntil = 0;
+      record.awayUntilMs = 0;
     } else if (outcome === "failed") {
       record.failures++;
       const over = record.failures - FREE_FAILURES;
-      if (over > 0) record.awayUntil = this.#clock.now() + Math.min(FIRST_WAIT_MS * 2 ** (over - 1), LONGEST_WAIT_MS);
+      if (over > 0)
+        record.awayUntilMs = this.#clock.elapsed() + Math.min(FIRST_WAIT_MS * 2 ** (over - 1), LONGEST_WAIT_MS);
     }
   }
 
   #recordOf(key: string): AddressRecord {
     const known = this.#byAddress.get(key);
-    if (known !== undefined && (known.present.size > 0 || this.#clock.now() - known.lastSeenAt < FORGET_MS))
+    if (known !== undefined && (known.present.size > 0 || this.#clock.elapsed() - known.lastSeenAtMs < FORGET_MS))
       return known;
     if (this.#byAddress.size >= ADDRESSES_MAX) this.#forget();
-    const fresh = { present: new Set<() => void>(), failures: 0, awayUntil: 0, lastSeenAt: this.#clock.now() };
+    const fresh = { present: new Set<() => void>(), failures: 0, awayUntilMs: 0, lastSeenAtMs: this.#clock.elapsed() };
     this.#byAddress.set(key, fresh);
     return fresh;
   }
@@ -116,7 +117,7 @@ export class Strangers {
   /** Makes room: the records that matter least go first. */
   #forget(): void {
     const idle = [...this.#byAddress].filter(([, record]) => record.present.size === 0);
-    idle.sort(([, a], [, b]) => a.awayUntil - b.awayUntil || a.lastSeenAt - b.lastSeenAt);
+    idle.sort(([, a], [, b]) => a.awayUntilMs - b.awayUntilMs || a.lastSeenAtMs - b.lastSeenAtMs);
     for (const [key] of idle.slice(0, ADDRESSES_MAX / 10)) this.#byAddress.delete(key);
   }
 }
