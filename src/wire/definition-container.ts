@@ -26,10 +26,15 @@ const path = z
         .join("/") || ".",
   );
 
+/** A folder is one, so that nobody needs as many (guess): each costs programs to find out what it is made of. */
+const PATHS_MAX = 50;
+
 /** One of them, or a list. */
 const manifests = z.preprocess(
   (given) => (typeof given === "string" ? [given] : given),
-  z.array(path, { error: ({ input }) => needs(`${PATH_NEEDS}, or a list of them`, input) }),
+  z
+    .array(path, { error: ({ input }) => needs(`${PATH_NEEDS}, or a list of them`, input) })
+    .max(PATHS_MAX, `needs at most ${PATHS_MAX} paths; a folder is one`),
 );
 
 const NAME = "[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?";

@@ -166,6 +166,17 @@ test("checkDefinition() complains of everything about containers at once", () =>
   `);
 });
 
+/** There was no end to the paths, each of which may have 500 files: one push could take all the memory of the gateway. */
+test("checkDefinition() takes at most 50 paths of manifests", () => {
+  const paths = (count: number): string[] => Array.from({ length: count }, (_, index) => `k8s/${index}.yaml`);
+  const written = (count: number): string =>
+    JSON.stringify({ customizations: { slipway: { manifests: paths(count) } } });
+  expect(told(written(50))).toBe("");
+  expect(told(written(51))).toContain(
+    ".devcontainer.json:1: customizations.slipway.manifests: needs at most 50 paths; a folder is one",
+  );
+});
+
 test.each([
   "api",
   "deployment/",

@@ -4,10 +4,10 @@
  * @module
  */
 import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir, userInfo } from "node:os";
-import { dirname, join } from "node:path";
+import { tmpdir } from "node:os";
+import { dirname, join, posix } from "node:path";
 import { type MirrorRevision, readFiles, type TreeFile } from "./mirror-tree.ts";
-import { findProgram, runRenderer } from "./run-renderer.ts";
+import { type Fence, findProgram, isRoot, runRenderer } from "./run-renderer.ts";
 
 /** A folder and what it is of. */
 export interface RenderableFolder {
@@ -31,8 +31,10 @@ const TOTAL_BYTES = 64 * 1_024 * 1_024;
 const FILES_MAX = 20_000;
 
 export interface Extracted extends AsyncDisposable {
-  /** Absolute, on this machine. */
+  /** Absolute, on this machine; the files are in `tree` below it. */
   readonly path: string;
+  /** Which of the files are Kustomizations, by folder; "." is the whole repository. */
+  readonly kustomizations: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
@@ -65,7 +67,14 @@ export async function extractTree(
       await chmod(path, 0o711);
       await chown(join(path, "scratch"), 65_534, 65_534);
     }
-    return { path, [Symbol.asyncDispose]: remove };
+    const kustomizations = chosen
+      .map((file) => file.path)
+      .filter((name) => KUSTOMIZATIONS.includes(posix.basename(name)));
+    return {
+      path,
+      kustomizations: Map.groupBy(kustomizations, (name) => posix.dirname(name)),
+      [Symbol.asyncDispose]: remove,
+    };
   } catch (error) {
     await remove();
     throw error;
@@ -92,15 +101,11 @@ function stepsBetween(one: readonly string[], other: readonly string[]): number 
   return one.length + other.length - 2 * common;
 }
 
-function isRoot(): boolean {
-  return userInfo().uid === 0;
-}
-
 /** Makes the text of a folder's objects, or says why it cannot. */
 export async function renderFolder(
   extracted: Extracted,
   { path, type }: RenderableFolder,
-  { programFolders }: { readonly programFolders: readonly string[] },
+  { programFolders, fence }: { readonly programFolders: readonly string[]; readonly fence: Fence },
   signal: AbortSignal,
 ): Promise<{ readonly text: string } | { readonly wrong: string }> {
   const argv = type === "kustomize" ? await kustomizeWords(programFolders) : await helmWords(programFolders);
@@ -114,7 +119,7 @@ export async function renderFolder(
       argv: [...argv, folder],
       folder: join(extracted.path, "scratch"),
       tree: join(extracted.path, "tree"),
-      isRoot: isRoot(),
+      fence,
     },
     signal,
   );

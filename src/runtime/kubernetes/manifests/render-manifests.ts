@@ -10,10 +10,11 @@ import { Fault } from "../../../base/fault.ts";
 import type { Log } from "../../../base/log.ts";
 import { type ManifestComplaint, writeManifestComplaint } from "../../../policy/kubernetes/complaint.ts";
 import type { KubernetesObject } from "../../../wire/kubernetes.ts";
+import { makeJudge } from "./judge-kustomizations.ts";
 import { listTree, readFiles, type TreeFile } from "./mirror-tree.ts";
 import { type ReadObject, type ReadObjects, readObjects, type WhereIs } from "./read-objects.ts";
 import { extractTree, renderFolder, type RenderableFolder, typeOfFolder } from "./render-folder.ts";
-import { PROGRAM_FOLDERS } from "./run-renderer.ts";
+import { type Fence, findFence, PROGRAM_FOLDERS } from "./run-renderer.ts";
 
 export interface RenderOptions {
   /** Bare repository on this machine. */
@@ -26,6 +27,8 @@ export interface RenderOptions {
   readonly log: Log;
   /** Where kubectl, kustomize and helm are looked for. @default PROGRAM_FOLDERS */
   readonly programFolders?: readonly string[];
+  /** @default what this machine lets us do */
+  readonly fence?: Fence;
 }
 
 export interface Rendered {
@@ -38,6 +41,8 @@ export interface Rendered {
 
 /** Of one plain file: as many as an object may have in a cluster, several times over. */
 const FILE_BYTES = 4 * 1_024 * 1_024;
+/** Of the plain files of all paths together, and again of what is rendered: an environment is some dozen objects (guess). */
+const TOTAL_BYTES = 8 * 1_024 * 1_024;
 const FILES_MAX = 500;
 const TOLD_MAX = 50;
 
@@ -48,6 +53,11 @@ export async function renderManifests(options: RenderOptions, signal: AbortSigna
   const files = await listTree({ mirrorPath, revision }, signal);
   const wanted = options.paths.map((path) => wantedOf(path, files));
   const wrong = wanted.flatMap((one) => ("wrong" in one ? [one.wrong] : []));
+  const plainBytes = wanted
+    .flatMap((one) => ("files" in one ? one.files : []))
+    .reduce((sum, one) => sum + one.sizeBytes, 0);
+  // Before any of them is read: all of it is in memory at once, several times over.
+  if (plainBytes > TOTAL_BYTES) throw invalid([...wrong, tooMuch("plain files of all paths", plainBytes)]);
   const plain = await readPlain(mirrorPath, wanted, signal);
   const rendered = await renderAll(options, { files, wanted }, signal);
   const read = wanted.map((one) => ("type" in one ? rendered.get(one) : "files" in one ? plain.get(one) : undefined));
@@ -110,10 +120,19 @@ async function readPlain(
   for (const one of wanted) {
     if (!("files" in one)) continue;
     const contents = await readFiles(mirrorPath, one.files, signal);
-    const each = one.files.map(({ path }, index) => readObjects(contents[index]?.toString("utf8") ?? "", path));
+    const each: ReadObjects[] = [];
+    for (const [index, { path }] of one.files.entries()) {
+      await new Promise((resolve) => setImmediate(resolve)); // what is read at one go holds up everybody else
+      signal.throwIfAborted();
+      each.push(readObjects(contents[index]?.toString("utf8") ?? "", path));
+    }
     read.set(one, together(each));
   }
   return read;
+}
+
+function tooMuch(what: string, bytes: number): string {
+  return `the ${what}: need at most ${TOTAL_BYTES} bytes, have ${bytes}; leave out what no environment needs`;
 }
 
 function together(all: readonly ReadObjects[]): ReadObjects {
@@ -124,24 +143,43 @@ function together(all: readonly ReadObjects[]): ReadObjects {
 }
 
 async function renderAll(
-  { mirrorPath, programFolders = PROGRAM_FOLDERS }: RenderOptions,
+  options: RenderOptions,
   { files, wanted }: { readonly files: readonly TreeFile[]; readonly wanted: readonly Wanted[] },
   signal: AbortSignal,
 ): Promise<ReadonlyMap<Wanted, ReadObjects>> {
   const read = new Map<Wanted, ReadObjects>();
   const folders = wanted.filter((one): one is RenderableFolder => "type" in one);
   if (folders.length === 0) return read;
+  const { mirrorPath, log, programFolders = PROGRAM_FOLDERS, fence = await findFence(signal) } = options;
+  if (fence === "none") warnOnce(log);
   await using extracted = await extractTree({ mirrorPath, files, near: folders.map(({ path }) => path) }, signal);
+  const judge = makeJudge(extracted, fence !== "none");
+  let renderedBytes = 0;
   for (const folder of folders) {
     const source = folder.path === "" ? "." : folder.path;
-    const made = await renderFolder(extracted, folder, { programFolders }, signal);
-    const complaints = "wrong" in made ? [`${source}: ${made.wrong}`] : [];
-    read.set(
-      folder,
-      "text" in made ? readObjects(made.text, `${source} as rendered`, false) : { objects: [], complaints },
-    );
+    const wrong = folder.type === "kustomize" ? await judge(folder.path) : [];
+    const made =
+      wrong.length > 0 ? { wrong } : await renderFolder(extracted, folder, { programFolders, fence }, signal);
+    if ("wrong" in made) {
+      read.set(folder, { objects: [], complaints: [made.wrong].flat().map((one) => `${source}: ${one}`) });
+      continue;
+    }
+    renderedBytes += Buffer.byteLength(made.text);
+    if (renderedBytes > TOTAL_BYTES) throw invalid([tooMuch("rendered objects of all paths", renderedBytes)]);
+    read.set(folder, readObjects(made.text, `${source} as rendered`, false));
   }
   return read;
+}
+
+const warned = new WeakSet<Log>();
+
+/** Once for each log: the machine does not change while we run. */
+function warnOnce(log: Log): void {
+  if (warned.has(log)) return;
+  warned.add(log);
+  log.warn("manifests.unfenced", {
+    because: "no network namespace can be had: what renders manifests has our network",
+  });
 }
 
 function invalid(complaints: readonly string[]): Fault {
