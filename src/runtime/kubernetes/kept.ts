@@ -117,6 +117,7 @@ export function readKept(namespace: KubernetesObject): Kept {
   } catch (cause) {
     const { name } = namespace.metadata;
     throw new Fault("state.damaged", `Cannot read ${KEPT_ANNOTATION} of namespace ${name}: it has another shape`, {
+      told: `somebody changed ${KEPT_ANNOTATION} of its namespace`,
       cause,
     });
   }

@@ -68,7 +68,7 @@ export function openKubernetes(options: KubernetesOptions, signal: AbortSignal):
     { once: true },
   );
   const cluster: Cluster = { ...options, namespaces, pods, doors, paths, standby };
-  keepStandby(standby, namespaces, (namespace) => findReadyPod(cluster, { namespace, kept: readKept(namespace) }));
+  keepStandby(standby, cluster, (namespace) => findReadyPod(cluster, { namespace, kept: readKept(namespace) }));
   return {
     ...makeRuntime(cluster, makeOneAtATime(), signal),
     isUp: async () => {

@@ -23,6 +23,7 @@ export async function packFiles(cluster: Cluster, id: string, signal: AbortSigna
   const { found, pod } = await mustRunIn(cluster, id);
   const exec = execIn(cluster, pod, signal);
   const files = new PassThrough();
+  files.on("error", () => {}); // it may fail before anybody reads it, who is then told by the first read
   await holdStill(exec, signal, (cause) => files.destroy(notWhole(id, "what runs in it could not be stopped", cause)));
   const program = await exec([FEED], { mayStall: true });
   program.stream.write(lineOf(`${toolsFirst()}tar -cf - ${foldersOf(found.kept.entrance?.user)}\n`));
@@ -35,6 +36,7 @@ export async function packFiles(cluster: Cluster, id: string, signal: AbortSigna
       else files.end();
     } catch (error) {
       files.destroy(notWhole(id, "the stream was cut", error));
+      program.stream.destroy(); // where `files` had failed before, the pipeline did not begin, and ended nothing
     }
   })();
   return files;

@@ -42,18 +42,29 @@ export function starterOf(
  */
 export function keepStandby(
   { runs, feeds }: Standby,
-  namespaces: ObjectWatch,
+  { namespaces, pods }: Readonly<Record<"namespaces" | "pods", ObjectWatch>>,
   readyPod: (namespace: KubernetesObject) => RunningPod | undefined,
 ): void {
-  namespaces.onChange(({ type, object }) => {
-    const { [LABELS.environment]: id, [LABELS.pool]: pool } = object.metadata.labels ?? {};
+  const look = (namespace: KubernetesObject, isMember: boolean): void => {
+    const id = namespace.metadata.labels?.[LABELS.environment];
     if (id === undefined) return;
-    const pod = type === "gone" || pool === undefined ? undefined : readyPod(object);
+    const pod = isMember ? readyPod(namespace) : undefined;
     for (const programs of [runs, feeds]) {
       if (pod === undefined) programs.close(id);
       else programs.prepare(id, pod);
     }
+  };
+  namespaces.onChange(({ type, object }) => look(object, type === "set" && isOfPool(object)));
+  // The first list of pods may come after that of namespaces, none of which changes by itself then.
+  pods.onChange(({ object }) => {
+    const namespace = namespaces.find(undefined, object.metadata.namespace ?? "");
+    // Pods change often, and most are nobody's to look at.
+    if (namespace !== undefined && isOfPool(namespace)) look(namespace, true);
   });
+}
+
+function isOfPool({ metadata }: KubernetesObject): boolean {
+  return metadata.labels?.[LABELS.pool] !== undefined;
 }
 
 /** Ends those that wait in an environment which is no member any more. */
