@@ -12,7 +12,7 @@ import type { Log } from "../base/log.ts";
 import type { BranchReader, Clusters } from "../controller/clusters.ts";
 import { describeMember } from "../controller/members.ts";
 import { makePools } from "../controller/pools/pools.ts";
-import type { MemberSpec, Pools } from "../controller/pools/ports.ts";
+import type { MemberPlace, MemberSpec, Pools } from "../controller/pools/ports.ts";
 import type { Directory } from "../forge/directory.ts";
 import type { Mirrors } from "../forge/mirrors.ts";
 import { untilFirst } from "../base/until-first.ts";
@@ -227,13 +227,16 @@ function placeMember(
   clusters: readonly PlacementCluster[],
   { name, cluster }: PoolSettings,
   needs: MemberSpec["needs"],
-): string {
+): MemberPlace {
   const meant = clusters.filter((one) => cluster === undefined || one.name === cluster);
   const chosen = place(
     { person: "", ...needs },
     meant.map((one) => ({ ...one, people: "*" as const })),
   );
-  if (chosen.type === "placed") return chosen.cluster;
+  if (chosen.type === "placed") {
+    const capacity = meant.find((one) => one.name === chosen.cluster)?.capacity ?? 0;
+    return { cluster: chosen.cluster, capacity };
+  }
   const { code, told } = chosen;
   throw new Fault(code, `Cannot place a member of pool "${name}": ${told}`, { told });
 }

@@ -1,9 +1,13 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { type ClusterWorld, makeClusterWorld } from "../../test/fakes/cluster-world.ts";
-import { never } from "../../test/fakes/controller-world.ts";
+import { hang, never } from "../../test/fakes/controller-world.ts";
 import { type FakeEnvironment, NOTHING_UNSAVED } from "../../test/fakes/fake-runtime.ts";
+import { HandClock } from "../../test/fakes/hand-clock.ts";
 import { SOON } from "../../test/harness/wait.ts";
+import type { Clusters } from "./clusters.ts";
+import type { Context } from "./context.ts";
 import type { Environments } from "./environments.ts";
+import { type Garbage, makeGarbage } from "./garbage.ts";
 
 const MINUTE_MS = 60_000;
 
@@ -92,4 +96,99 @@ test("sweep() says which clusters it could not look at, and goes on with the oth
   leave("west", "stray");
   world.away.add("east");
   expect(await service.sweep(false)).toMatchObject({ rows: [{ id: "stray" }], away: ["east"] });
+});
+
+/** The sweeping alone, of a service that has its clusters and `changes`. */
+function makeSweeping(changes: Partial<Context>, owns: Clusters["pools"]["owns"] = async () => false): Garbage {
+  const plain = { labels: {}, people: "*", podSecurity: "restricted", capacity: 10, present: 0, isUp: true } as const;
+  const clusters: Clusters = {
+    settings: [],
+    readFile: async () => undefined,
+    listFolder: async () => [],
+    identifyManifests: async () => ({}),
+    list: async () => [
+      { ...plain, name: "east" },
+      { ...plain, name: "west" },
+    ],
+    pools: { claim: async () => ({ type: "none" }), giveUp: async () => undefined, owns },
+    at: (name) => (name === "east" ? world.runtimes.east : world.runtimes.west),
+    forget: () => undefined,
+  };
+  return makeGarbage({ ...world.world.context(), clusters, ...changes });
+}
+
+// It was looked for among environments first: one that became one between the two looks was in neither, and was destroyed.
+test("sweep() keeps a member that becomes an environment while it is looked for", async () => {
+  const { id } = await record();
+  const { store } = world.world.context();
+  let isMember = true;
+  const becomesOne = <Found>(found: Found): Found => {
+    isMember = false;
+    return found;
+  };
+  const sweeping = makeSweeping(
+    {
+      store: {
+        ...store,
+        find: async (wanted) => becomesOne(isMember && wanted === id ? undefined : await store.find(wanted)),
+      },
+    },
+    async (wanted) => becomesOne(wanted === id && isMember),
+  );
+  world.runtimes.east.environments.get(id)!.ageMs = 31 * MINUTE_MS;
+  expect(await sweeping.sweep(false)).toEqual({ rows: [], away: [] });
+});
+
+// Every sweep ran a command in every one that is kept, all at once, every 30 s for ever.
+test("sweep() by itself looks into ten at a time and for an hour not again into what is kept, and anew when it is asked", async () => {
+  await record();
+  const strays = Array.from({ length: 12 }, (_, number) => `stray${number}`);
+  for (const id of strays) leave("west", id, { unsaved: { ...NOTHING_UNSAVED, changedCount: 1 } });
+  const clock = new HandClock();
+  const sweeping = makeSweeping({ clock });
+  const { west } = world.runtimes;
+  let before = 0;
+  const lookCount = (): number => {
+    const count = west.calls.filter((call) => call.startsWith("unsaved ")).length - before;
+    before += count;
+    return count;
+  };
+  const reasons = async (isDry: boolean, isAnew?: boolean): Promise<number> => {
+    const { rows } = await sweeping.sweep(isDry, isAnew);
+    expect(rows.map(({ outcome }) => outcome)).toEqual(strays.map(() => "kept"));
+    return rows.filter(({ because }) => because === "there is work in it that is not pushed").length;
+  };
+  expect([await reasons(false), lookCount()]).toEqual([10, 10]);
+  expect([await reasons(false), lookCount()]).toEqual([12, 2]);
+  await clock.advance(59 * MINUTE_MS);
+  expect([await reasons(false), lookCount()]).toEqual([12, 0]);
+  expect([await reasons(true), lookCount()]).toEqual([12, 12]);
+  expect([await reasons(false, true), lookCount()]).toEqual([12, 12]);
+  await clock.advance(59 * MINUTE_MS);
+  expect([await reasons(false), lookCount()]).toEqual([12, 0]);
+  await clock.advance(MINUTE_MS);
+  west.environments.get("stray0")!.unsaved = NOTHING_UNSAVED;
+  const { rows } = await sweeping.sweep(false);
+  expect([rows[0], lookCount()]).toMatchObject([{ id: "stray0", outcome: "removed" }, 10]);
+});
+
+// What goes was looked into again at every sweep for as long as it took.
+test("sweep() does not look again into what is going", async () => {
+  await record();
+  leave("west", "stray");
+  world.runtimes.west.before("destroy", hang);
+  expect((await service.sweep(false)).rows).toMatchObject([{ id: "stray", outcome: "removed" }]);
+  expect(await service.sweep(false)).toEqual({ rows: [], away: [] });
+  expect(world.runtimes.west.countOf("unsaved")).toBe(1);
+});
+
+test("sweep() forgets what it kept when that is gone, and looks into what comes by the same id", async () => {
+  await record();
+  const sweeping = makeSweeping({});
+  leave("west", "stray", { unsaved: { ...NOTHING_UNSAVED, changedCount: 1 } });
+  await sweeping.sweep(false);
+  world.runtimes.west.environments.delete("stray");
+  await sweeping.sweep(false);
+  leave("west", "stray");
+  expect((await sweeping.sweep(false)).rows).toMatchObject([{ id: "stray", outcome: "removed" }]);
 });

@@ -21,19 +21,55 @@ const OLD_MS = 30 * 60_000;
 /** As many as are cleared away at once: whatever went wrong, there is time to see it. */
 const SWEEP_MAX = 10;
 
+/** Environments that are looked into at once: each takes a command in its pod. */
+const LOOKS_MAX = 10;
+
+/** How long it is believed that something is to be kept: nobody works in what no record knows, so that it stays (guess). */
+const KEPT_MS = 60 * 60_000;
+
 /** How long one cluster may take to tell of what it has. */
 const DESCRIBE_MS = 15_000;
 
 /** Sweeps, one after the other. */
 export interface Garbage {
-  /** @param isDry finds out what would go, and changes nothing */
-  sweep(isDry: boolean): Promise<GarbageReport>;
+  /**
+   * @param isDry finds out what would go, and changes nothing
+   * @param isAnew looks into all there is, for a person who asks; else into a few at a time, and for an hour not again into
+   *   what was to be kept. @default `isDry`
+   */
+  sweep(isDry: boolean, isAnew?: boolean): Promise<GarbageReport>;
+}
+
+/** Why something is to be kept, as was found by looking into it. */
+interface Kept {
+  readonly because: string;
+  /** On the clock that never jumps. */
+  readonly at: number;
+}
+
+/** One sweep over one cluster. */
+interface Sweep {
+  readonly context: Context;
+  readonly clusters: Clusters;
+  readonly cluster: string;
+  readonly going: ReadonlySet<string>;
+  /** By id; of this cluster. */
+  readonly kept: Map<string, Kept>;
+  readonly looks: Looks;
+}
+
+/** Those that a sweep may still take, over all clusters. */
+interface Looks {
+  readonly isAnew: boolean;
+  left: number;
 }
 
 /** Makes the sweeping of one service. */
 export function makeGarbage(context: Context): Garbage {
   /** Those that are going. */
   const going = new Set<string>();
+  /** What was kept, by cluster. */
+  const kept = new Map<string, Map<string, Kept>>();
   const remove = (runtime: Runtime, { id, cluster }: GarbageRow): void => {
     context.log.warn("environment.unrecorded-destroyed", { environment: id, cluster });
     going.add(id);
@@ -45,19 +81,23 @@ export function makeGarbage(context: Context): Garbage {
       .finally(() => going.delete(id));
   };
   let last: Promise<unknown> = Promise.resolve();
-  const sweep = async (isDry: boolean): Promise<GarbageReport> => {
+  const sweep = async (isDry: boolean, isAnew: boolean): Promise<GarbageReport> => {
     const { clusters } = context;
     const report: { rows: GarbageRow[]; away: string[] } = { rows: [], away: [] };
-    for (const { name, isUp } of (await clusters?.list()) ?? []) {
-      const rows = isUp && clusters !== undefined ? await judgeAll(context, clusters, name).catch(noAnswer) : undefined;
+    if (clusters === undefined) return report;
+    const looks: Looks = { isAnew, left: LOOKS_MAX };
+    for (const { name, isUp } of await clusters.list()) {
+      const own = kept.get(name) ?? new Map<string, Kept>();
+      kept.set(name, own);
+      const judging = { context, clusters, cluster: name, going, kept: own, looks };
+      const rows = isUp ? await judgeAll(judging).catch(noAnswer) : undefined;
       if (rows === undefined) report.away.push(name);
       for (const row of rows ?? []) {
-        if (going.has(row.id)) continue;
         const isOver = report.rows.filter(({ outcome }) => outcome === "removed").length >= SWEEP_MAX;
         const judged: GarbageRow =
           isOver && row.outcome === "removed" ? { ...row, outcome: "kept", because: "the next sweep takes it" } : row;
         report.rows.push(judged);
-        if (judged.outcome === "removed" && !isDry) remove(clusters?.at(name) ?? context.runtime, judged);
+        if (judged.outcome === "removed" && !isDry) remove(clusters.at(name), judged);
         if (judged.outcome === "kept") context.log.debug("environment.unrecorded-kept", { ...judged });
       }
     }
@@ -67,30 +107,35 @@ export function makeGarbage(context: Context): Garbage {
     context.log.warn("cluster.not-swept", { err: error });
   };
   return {
-    sweep: (isDry) => {
-      const mine = last.then(() => sweep(isDry));
+    sweep: (isDry, isAnew = isDry) => {
+      const mine = last.then(() => sweep(isDry, isAnew));
       last = mine.catch(() => undefined);
       return mine;
     },
   };
 }
 
-/** Judges what one cluster has and nobody recorded. */
-async function judgeAll({ store }: Context, clusters: Clusters, cluster: string): Promise<GarbageRow[]> {
+/** Judges what one cluster has and nobody recorded, but for what is going already. */
+async function judgeAll(sweep: Sweep): Promise<GarbageRow[]> {
+  const { context, clusters, cluster, going, kept } = sweep;
+  const { store } = context;
   const runtime = clusters.at(cluster);
   const listed = await runtime.list();
   // After the list: what is made meanwhile has its record before.
   const unknown: string[] = [];
   for (const id of listed) {
-    if ((await store.find(id)) === undefined && !(await clusters.pools.owns(id))) unknown.push(id);
+    if (going.has(id)) continue;
+    // In this order: a member that becomes an environment is recorded as that before it is no member any more.
+    if (!(await clusters.pools.owns(id)) && (await store.find(id)) === undefined) unknown.push(id);
   }
+  for (const id of kept.keys()) if (!unknown.includes(id)) kept.delete(id);
   if (unknown.length === 0) return [];
   const hasRecords = (await store.list()).length > 0;
   const described = (await runtime.describe?.(unknown, AbortSignal.timeout(DESCRIBE_MS))) ?? [];
   return Promise.all(
     described.map(async (one) => {
       const because = hasRecords
-        ? await whyKeep(runtime, one)
+        ? await whyKeep(sweep, one)
         : "the database has no environments at all, as one has that was lost";
       const { id, ageMs } = one;
       return because === undefined
@@ -101,9 +146,21 @@ async function judgeAll({ store }: Context, clusters: Clusters, cluster: string)
 }
 
 /** Says why something that nobody recorded is not to go; `undefined` when it is. */
-async function whyKeep(runtime: Runtime, { id, ageMs, isMember }: Described): Promise<string | undefined> {
+async function whyKeep(sweep: Sweep, { id, ageMs, isMember }: Described): Promise<string | undefined> {
   if (ageMs < OLD_MS) return `it is younger than ${OLD_MS / 60_000} minutes`;
-  return isMember ? undefined : whyWorth(runtime, id);
+  if (isMember) return undefined;
+  const { context, clusters, cluster, kept, looks } = sweep;
+  const { clock } = context;
+  if (!looks.isAnew) {
+    const known = kept.get(id);
+    if (known !== undefined && clock.elapsed() - known.at < KEPT_MS) return known.because;
+    if (looks.left === 0) return "a later sweep looks into it";
+    looks.left -= 1;
+  }
+  const because = await whyWorth(clusters.at(cluster), id);
+  if (because === undefined) kept.delete(id);
+  else kept.set(id, { because, at: clock.elapsed() });
+  return because;
 }
 
 /** Says why an environment that nobody recorded is worth keeping; `undefined` when there is no work in it. */

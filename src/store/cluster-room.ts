@@ -2,13 +2,18 @@
  * How much of each cluster is taken: environments, whatever is wanted of them, what is moved to it or not yet cleared away
  * from it, and members of pools.
  *
- * Called by `environments.ts`.
+ * Called by `environments.ts` and `pools.ts`.
  *
  * @module
  */
 import { type Kysely, sql } from "kysely";
 import { checkInventory, otherClusters } from "../wire/environment.ts";
 import type { Tables } from "./schema.ts";
+
+/** The lock of whoever takes room, environments and members alike: what was counted is so until it is written. */
+export function lockOfRoom(installation: string): string {
+  return `environments ${installation}`;
+}
 
 /** Counts what is on each. A member that was claimed and the environment that it became have one id, and count as one. */
 export async function countByCluster(

@@ -17,7 +17,7 @@ import {
   type InventoryEntry,
   type StoredDefinition,
 } from "../wire/environment.ts";
-import { countByCluster, hasRoom, hasRoomForNew, type Wanted } from "./cluster-room.ts";
+import { countByCluster, hasRoom, hasRoomForNew, type Wanted, lockOfRoom } from "./cluster-room.ts";
 import type { Engine } from "./engine.ts";
 import type { EnvironmentRow, Tables } from "./schema.ts";
 import { freeUid, takeUid, type UidRange } from "./uids.ts";
@@ -153,7 +153,7 @@ export function makeEnvironmentQueries(engine: Engine, clock: Clock, installatio
   const change = (id: string, guard: Guard, columns: Columns): Promise<boolean> =>
     write(database, { ...guard, id, installation }, columns);
   const exclusively = <Result>(work: (transaction: Transaction<Tables>) => Promise<Result>): Promise<Result> =>
-    engine.exclusively(`environments ${installation}`, work);
+    engine.exclusively(lockOfRoom(installation), work);
   return {
     add: (environment, allowance) =>
       exclusively((transaction) => add(transaction, { environment, allowance, installation, now: clock.now() })),

@@ -5,6 +5,8 @@ import type { Environments } from "./environments.ts";
 import type { PoolMembers, WantedMember } from "./pools.ts";
 
 const HOUR_MS = 3_600_000;
+/** Of a cluster with room for all. */
+const CAPACITY = 99;
 const wanted: WantedMember = { pool: "hello", version: "image=1" };
 
 function fresh(id: string, changes: { cluster?: string; version?: string; pool?: string } = {}) {
@@ -22,12 +24,12 @@ describeStores((given) => {
 
   async function ready(id: string, changes = {}): Promise<void> {
     now += 1;
-    await pools.add(fresh(id, changes));
+    await pools.add(fresh(id, changes), CAPACITY);
     expect(await pools.move(id, "filling", "ready")).toBe(true);
   }
 
   test("add() records a member before it is made", async () => {
-    await pools.add({ ...fresh("m1"), image: "debian" });
+    expect(await pools.add({ ...fresh("m1"), image: "debian" }, CAPACITY)).toBe(true);
     const nothing = { reason: undefined, readyAt: undefined, claimedAt: undefined };
     const member = { ...fresh("m1"), image: "debian", state: "filling", createdAt: now, ...nothing };
     expect(await pools.list()).toEqual([member]);
@@ -37,7 +39,7 @@ describeStores((given) => {
 
   test("claim() takes the member that has been ready for longest, and each once", async () => {
     for (const id of ["m2", "m1"]) await ready(id);
-    await pools.add(fresh("m3"));
+    await pools.add(fresh("m3"), CAPACITY);
     now += 5;
     expect(await pools.claim(wanted)).toMatchObject({ id: "m2", state: "claimed", claimedAt: now });
     expect(await pools.claim(wanted)).toMatchObject({ id: "m1" });
@@ -150,6 +152,25 @@ describeStores((given) => {
     expect(await add("e99", "west")).toMatchObject({ outcome: "added" });
   });
 
+  // Members were added without a look at what was there by then: one more than the capacity when a person came between.
+  test("add() keeps to the capacity of a cluster, for a member and an environment that are added at once", async () => {
+    const names = { person: "ada", repository: "hello", hostname: "h", fromBranch: undefined, inventory: [] };
+    const allowance = { perPerson: 99, firstUid: 2_000, uidCount: 99, capacity: 1 };
+    const clusters = Array.from({ length: 20 }, (_, index) => `c${index}`); // one may be lucky
+    for (const cluster of clusters) {
+      const id = `e-${cluster}`;
+      const [isAdded, { outcome }] = await Promise.all([
+        pools.add(fresh(`m-${cluster}`, { cluster }), 1),
+        environments.add({ ...names, id, cluster, branch: id, login: id }, allowance),
+      ]);
+      expect(outcome).toBe(isAdded ? "full" : "added");
+    }
+    expect(await environments.countByCluster()).toEqual(new Map(clusters.map((cluster) => [cluster, 1])));
+    expect(await pools.add(fresh("late", { cluster: "c0" }), 1)).toBe(false);
+    expect(await pools.find("late")).toBeUndefined();
+    expect(await pools.add(fresh("late", { cluster: "c0" }), 2)).toBe(true);
+  });
+
   test("takeRoom() keeps to the capacity of a cluster, and counts what is on two on both", async () => {
     const names = { person: "ada", repository: "hello", hostname: "h", fromBranch: undefined, inventory: [] };
     const allowance = { perPerson: 99, firstUid: 2_000, uidCount: 99 };
@@ -191,7 +212,7 @@ describePostgres((given) => {
       given.open({ installation: "there" }),
     ]);
     for (let count = 0; count < 5; count++) {
-      await here.pools.add(fresh(`m${count}`));
+      await here.pools.add(fresh(`m${count}`), CAPACITY);
       await here.pools.move(`m${count}`, "filling", "ready");
     }
     expect(await there.pools.claim(wanted)).toBeUndefined();

@@ -1,6 +1,6 @@
 /**
  * The queries on the pools of one installation: their members, their failures in a row, and what became of claims. Each is
- * one statement and durable when its promise resolves.
+ * one statement or one transaction, and durable when its promise resolves.
  *
  * Called by `controller/pools/` alone, the only writer. Decides nothing about how many members there are to be.
  *
@@ -8,6 +8,7 @@
  */
 import { type Kysely, type Selectable, sql } from "kysely";
 import type { Clock } from "../base/clock.ts";
+import { hasRoom, lockOfRoom } from "./cluster-room.ts";
 import type { Engine } from "./engine.ts";
 import type { PoolMemberRow, Tables } from "./schema.ts";
 
@@ -67,8 +68,13 @@ export interface PoolCount {
 }
 
 export interface PoolMembers {
-  /** Records a member that is about to be made: `filling`. */
-  add(member: NewMember): Promise<void>;
+  /**
+   * Records a member that is about to be made: `filling`.
+   *
+   * @param capacity of its cluster, environments included
+   * @returns `false` when there is no room any more; then nothing is written
+   */
+  add(member: NewMember, capacity: number): Promise<boolean>;
   find(id: string): Promise<PoolMember | undefined>;
   /** All there are, oldest first. */
   list(): Promise<PoolMember[]>;
@@ -95,11 +101,15 @@ export function makePoolQueries(engine: Engine, clock: Clock, installation: stri
   const { kysely: database } = engine;
   return {
     ...makeCounts(database, clock, installation),
-    add: async (member) => {
-      const states = { state: "filling", reason: null, ready_at: null, claimed_at: null } as const;
-      const row = { ...member, installation, image: member.image ?? null, created_at: clock.now(), ...states };
-      await database.insertInto("pool_members").values(row).execute();
-    },
+    add: (member, capacity) =>
+      engine.exclusively(lockOfRoom(installation), async (transaction) => {
+        const { cluster, image = null } = member;
+        if (!(await hasRoom(transaction, installation, { cluster, capacity }))) return false;
+        const states = { state: "filling", reason: null, ready_at: null, claimed_at: null } as const;
+        const row = { ...member, installation, image, created_at: clock.now(), ...states };
+        await transaction.insertInto("pool_members").values(row).execute();
+        return true;
+      }),
     find: async (id) => {
       const row = await selectOf(database, installation).where("id", "=", id).executeTakeFirst();
       return row === undefined ? undefined : toMember(row);

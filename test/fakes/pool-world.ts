@@ -26,6 +26,8 @@ export interface PoolWorld extends AsyncDisposable {
   isBusy: boolean;
   /** Where members go, or why they cannot. */
   place: () => Promise<string>;
+  /** Of each cluster. @default any number */
+  capacity: number;
   verify: (id: string) => Promise<void>;
   /** Starts a service that keeps its pools. */
   serve(changes?: Partial<PoolsOptions>): Served;
@@ -76,6 +78,7 @@ export function makePoolWorld(store: Store, clock: HandClock): PoolWorld {
   const served: Served[] = [];
   const world: PoolWorld = {
     ...{ clock, store, lines, runtime: new FakeRuntime(), version: "image=1", isBusy: false },
+    capacity: Number.POSITIVE_INFINITY,
     place: async () => "east",
     verify: async () => undefined,
     serve: (changes = {}) => {
@@ -85,7 +88,7 @@ export function makePoolWorld(store: Store, clock: HandClock): PoolWorld {
         store,
         runtime: world.runtime,
         describe: async () => memberSpec(world.version),
-        place: () => world.place(),
+        place: async () => ({ cluster: await world.place(), capacity: world.capacity }),
         verify: (id) => world.verify(id),
         isBusy: () => world.isBusy,
         ...{ clock, log, ...changes },

@@ -14,20 +14,32 @@ import { pausedUntil, type PlannedMember, planPool } from "../../policy/pool-pla
 import type { PoolFailure, PoolMember } from "../../store/pools.ts";
 import type { PoolSettings } from "../../wire/cluster-settings.ts";
 import { makeMember, takeAway } from "./making.ts";
-import type { MemberSpec, PoolsOptions } from "./ports.ts";
-import { noteTime, type PoolState } from "./state.ts";
+import type { MemberPlace, MemberSpec, PoolsOptions } from "./ports.ts";
+import { type Described, LONG_AGO, noteTime, type PoolState } from "./state.ts";
 
 /** Between two looks when nothing happens, and before what failed is tried again (guess). */
 const LOOK_MS = 30_000;
 
-/** Members being made at once, over all pools: they take processors and requests from those who work. */
+/**
+ * Members being made at once, of one pool and over all pools: they take processors and requests from those who work. Over all
+ * pools slow ones do not count, so that no pool keeps the others from being filled, whatever is wrong with it.
+ */
 const MAKING_MAX = 2;
+
+/** Making one takes 1.1 to 1.7 s (measured); one that takes longer than this waits for a node, an image or its commands (guess). */
+const SLOW_MS = 30_000;
 
 /** Taking away is little work. */
 const LEAVING_MAX = 10;
 
-/** How soon to look again whether people still wait (guess). */
+/** How soon to look again whether people still wait (guess); the longer they have, the later. */
 const BUSY_MS = 250;
+
+/**
+ * How long members are held back for people who wait, who are some seconds at it where all goes well. Whoever waits for longer,
+ * up to an hour, waits for a node, an image or their own commands, which members do not keep from them (guess).
+ */
+const HELD_MS = 10_000;
 
 /** What members are made from may have changed; a push tells sooner (`look`). */
 const DESCRIBED_MS = 60_000;
@@ -74,16 +86,21 @@ async function describe(
   const { clock, log } = options;
   const known = state.described.get(pool.name);
   if (known !== undefined && clock.elapsed() - known.readAt < DESCRIBED_MS) return;
+  const note = (read: Omit<Described, "readAt">): void => {
+    // What was read may be older than a push that was told of meanwhile.
+    const isCurrent = state.described.get(pool.name) === known;
+    state.described.set(pool.name, { ...read, readAt: isCurrent ? clock.elapsed() : LONG_AGO });
+  };
   const late = new AbortController();
   const cancel = clock.after(DESCRIBE_MS_MAX, () => late.abort(new Error("Cannot describe a pool: it takes too long")));
   const until = AbortSignal.any([signal, late.signal]);
   try {
     const spec = await unlessAborted(options.describe(pool, until), until);
-    state.described.set(pool.name, { spec, trouble: undefined, readAt: clock.elapsed() });
+    note({ spec, trouble: undefined });
   } catch (error) {
     signal.throwIfAborted();
     log.warn("pool.not-described", { pool: pool.name, err: error });
-    state.described.set(pool.name, { spec: known?.spec, trouble: toldOf(error), readAt: clock.elapsed() });
+    note({ spec: known?.spec, trouble: toldOf(error) });
   } finally {
     cancel();
   }
@@ -169,19 +186,41 @@ function startTakingAway(options: PoolsOptions, state: PoolState, member: PoolMe
 /** Begins to make what is missing, as much as may be made at once. @returns how long to wait at most, in milliseconds */
 async function fill(options: PoolsOptions, state: PoolState, needs: Need[], signal: AbortSignal): Promise<number> {
   const { clock } = options;
-  while (state.making.size < MAKING_MAX) {
-    const able = needs.filter(({ pool, missing, paused, spec }) => {
-      const isWaiting = clock.elapsed() < (state.waiting.get(pool.name)?.until ?? 0);
-      return missing > 0 && paused === undefined && spec !== undefined && !isWaiting;
-    });
+  const untilSlow = (): number[] =>
+    [...state.making.values()].map(({ begunAt }) => begunAt + SLOW_MS - clock.elapsed());
+  while (untilSlow().filter((ms) => ms > 0).length < MAKING_MAX) {
+    const able = needs.filter((need) => isAble(options, state, need));
     const need = able.toSorted((one, other) => missingShare(other) - missingShare(one))[0];
-    if (need?.spec === undefined) break;
-    if (options.isBusy()) return BUSY_MS;
+    if (need?.spec === undefined) {
+      state.heldSince = undefined;
+      break;
+    }
+    const waitMs = holdBack(options, state);
+    if (waitMs > 0) return waitMs;
     need.missing -= 1;
     await startMaking(options, state, { pool: need.pool, spec: need.spec }, signal);
   }
   const ends = [...state.waiting.values()].map(({ until }) => until - clock.elapsed());
-  return Math.min(LOOK_MS, ...ends.filter((ms) => ms > 0));
+  return Math.min(LOOK_MS, ...[...ends, ...untilSlow()].filter((ms) => ms > 0));
+}
+
+/** Lets people come first, for a while. @returns how long to wait before the next look; 0 when nothing is held back */
+function holdBack(options: PoolsOptions, state: PoolState): number {
+  const { clock } = options;
+  if (!options.isBusy()) {
+    state.heldSince = undefined;
+    return 0;
+  }
+  state.heldSince ??= clock.elapsed();
+  const heldMs = clock.elapsed() - state.heldSince;
+  return heldMs < HELD_MS ? Math.min(Math.max(BUSY_MS, heldMs / 2), HELD_MS - heldMs) : 0;
+}
+
+/** Says whether one more member of a pool may be begun, as far as the pool goes. */
+function isAble({ clock }: PoolsOptions, state: PoolState, { pool, missing, paused, spec }: Need): boolean {
+  const isWaiting = clock.elapsed() < (state.waiting.get(pool.name)?.until ?? 0);
+  const makingCount = [...state.making.values()].filter((making) => making.pool === pool.name).length;
+  return missing > 0 && paused === undefined && spec !== undefined && !isWaiting && makingCount < MAKING_MAX;
 }
 
 function missingShare({ missing, wanted }: Need): number {
@@ -198,21 +237,26 @@ async function startMaking(
   const wait = (because: string): void => {
     state.waiting.set(pool.name, { because, until: clock.elapsed() + LOOK_MS });
   };
-  let cluster: string;
+  let place: MemberPlace;
   try {
-    cluster = await options.place(pool, spec.needs, signal);
+    place = await options.place(pool, spec.needs, signal);
   } catch (error) {
     signal.throwIfAborted();
     log.warn("pool.not-placed", { pool: pool.name, err: error });
     wait(toldOf(error));
     return;
   }
-  state.waiting.delete(pool.name);
+  const { cluster, capacity } = place;
   const { version, image } = spec;
   const id = makeId();
   const stop = new AbortController();
   const member = { id, cluster, pool: pool.name, version, ...(image === undefined ? {} : { image }) };
-  await store.pools.add(member);
+  if (!(await store.pools.add(member, capacity))) {
+    // Somebody's environment took the last place since.
+    wait(`${cluster} is full, ${capacity} of ${capacity} in use`);
+    return;
+  }
+  state.waiting.delete(pool.name);
   const until = AbortSignal.any([signal, stop.signal]);
   const done = makeMember(options, { id, cluster, pool, spec }, until)
     .then(

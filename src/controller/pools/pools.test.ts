@@ -202,6 +202,79 @@ describeStores((given) => {
     }, SOON);
   });
 
+  // One opening that hung kept every pool empty for as long, and had the database asked four times a second.
+  test("keep() fills pools when people wait for longer than 10 s, and looks less and less often until then", async () => {
+    world.isBusy = true;
+    let lookCount = 0;
+    const list = (): Promise<PoolMember[]> => (lookCount++, world.store.pools.list());
+    world.serve({ store: { ...world.store, pools: { ...world.store.pools, list } } });
+    await vi.waitUntil(async () => {
+      await world.clock.advance(250);
+      if (world.clock.elapsed() < 10_000) expect(world.runtime.calls).toEqual([]);
+      else if (world.runtime.calls.length === 0) expect(lookCount).toBeLessThan(20);
+      return areReady(2)(await world.members());
+    }, SOON);
+  });
+
+  // Its members held all there was to make others with, up to half an hour for each, so that no other pool was filled.
+  test("keep() fills a pool while members of others do not come up, of which it begins no more than two each", async () => {
+    const stuck = ["one", "two"];
+    world.runtime.before("start", async (id) => {
+      if (stuck.includes((await world.store.pools.find(id))?.pool ?? "")) await hang();
+    });
+    world.serve({ settings: [...stuck.map((name) => poolOf({ name, size: 5 })), poolOf()] });
+    const countIn = (members: readonly PoolMember[], pool: string, state: PoolMember["state"]): number =>
+      countOf(
+        members.filter((member) => member.pool === pool),
+        state,
+      );
+    await vi.waitUntil(async () => {
+      await world.clock.advance(1_000);
+      return countIn(await world.members(), "hello", "ready") === 2;
+    }, SOON);
+    await world.clock.advance(2 * MINUTE_MS);
+    await world.until((members) => stuck.every((name) => countIn(members, name, "filling") === 2));
+    expect(await world.members()).toHaveLength(6);
+  });
+
+  // A member was counted in before it was recorded, and somebody's environment came between: one more than the capacity.
+  test("keep() makes no member when somebody takes the last place meanwhile, says so and tries again", async () => {
+    world.capacity = 2;
+    world.place = async () => {
+      if (world.capacity === 2) for (const id of ["e1", "e2"]) await addRecord(id);
+      return "east";
+    };
+    const { pools } = world.serve();
+    const because = "east is full, 2 of 2 in use";
+    await vi.waitUntil(async () => (await pools.explain("hello")).waitingBecause === because, SOON);
+    expect([await world.members(), world.runtime.calls]).toEqual([[], []]);
+    world.capacity = 4;
+    await world.clock.advance(30_000);
+    await world.until(areReady(2));
+  });
+
+  // A push that came while the definition was read changed nothing: for a minute members were made of what was read before it.
+  test.each([1, 2])("look() counts while the definition is being read, the %i. time too", async (slow) => {
+    let readCount = 0;
+    const read = Promise.withResolvers<undefined>();
+    const { pools } = world.serve({
+      describe: async () => {
+        const spec = memberSpec(world.version);
+        if (++readCount === slow) await read.promise;
+        return spec;
+      },
+    });
+    if (slow > 1) {
+      await world.until(areReady(2));
+      pools.look();
+    }
+    await vi.waitUntil(() => readCount === slow, SOON);
+    world.version = "image=2";
+    pools.look();
+    read.resolve(undefined);
+    await world.until((members) => areReady(2)(members) && members.every(({ version }) => version === "image=2"));
+  });
+
   test("keep() recycles every member when the definition changes", async () => {
     const { pools } = world.serve();
     await world.until(areReady(2));
@@ -344,8 +417,10 @@ describeStores((given) => {
   test("keep() fills the emptiest pool first", async () => {
     const order: string[] = [];
     const settings = [poolOf({ size: 4 }), poolOf({ name: "tools", repository: "tools", size: 4 })];
-    world.place = async () => "east";
-    world.serve({ settings, place: async ({ name }) => (order.push(name), "east") });
+    world.serve({
+      settings,
+      place: async ({ name }) => (order.push(name), { cluster: "east", capacity: world.capacity }),
+    });
     await world.until(areReady(8));
     expect(order.slice(0, 4).sort()).toEqual(["hello", "hello", "tools", "tools"]);
   });

@@ -13,7 +13,7 @@ import { claimMember } from "./claiming.ts";
 import { explainPool, listPools } from "./explaining.ts";
 import { lookAtPools } from "./keeping.ts";
 import type { Pools, PoolsOptions } from "./ports.ts";
-import { makeState } from "./state.ts";
+import { LONG_AGO, makeState } from "./state.ts";
 
 /** Makes the pools of one service. Nothing is done before `keep` is called. */
 export function makePools(options: PoolsOptions): Pools {
@@ -38,8 +38,8 @@ export function makePools(options: PoolsOptions): Pools {
     look: (repository) => {
       const meant = settings.filter((pool) => repository === undefined || pool.repository === repository);
       for (const { name } of meant) {
-        const known = state.described.get(name);
-        if (known !== undefined) state.described.set(name, { ...known, readAt: Number.NEGATIVE_INFINITY });
+        const known = state.described.get(name) ?? { spec: undefined, trouble: undefined };
+        state.described.set(name, { ...known, readAt: LONG_AGO });
       }
       bell.ring();
     },

@@ -37,6 +37,13 @@ export interface MemberSpec {
   make(id: string, cluster: string): MemberMaking;
 }
 
+/** Where one more member may go. */
+export interface MemberPlace {
+  readonly cluster: string;
+  /** How many environments may be there, members included. */
+  readonly capacity: number;
+}
+
 export interface PoolsOptions {
   readonly settings: readonly PoolSettings[];
   readonly store: { readonly pools: PoolMembers; readonly environments: Pick<Environments, "find"> };
@@ -46,7 +53,7 @@ export interface PoolsOptions {
   /** Reads what members are to be made from: the definition of the default branch. @throws {Fault} when it cannot be read */
   describe(pool: PoolSettings, signal: AbortSignal): Promise<MemberSpec>;
   /** Chooses the cluster for one more member: that of the settings if they say one. @throws {Fault} when there is no room */
-  place(pool: PoolSettings, needs: MemberSpec["needs"], signal: AbortSignal): Promise<string>;
+  place(pool: PoolSettings, needs: MemberSpec["needs"], signal: AbortSignal): Promise<MemberPlace>;
   /** Talks to what runs in a member. @throws when it does not answer as it should */
   verify(id: string, signal: AbortSignal): Promise<void>;
   /** Says whether somebody waits for an environment: they come before any member. */

@@ -13,9 +13,11 @@ export interface Described {
   readonly spec: MemberSpec | undefined;
   /** Why nothing could be read, the last time it was tried. */
   readonly trouble: string | undefined;
-  /** On the clock that never jumps. */
+  /** On the clock that never jumps; `LONG_AGO` to have it read again. */
   readonly readAt: number;
 }
+
+export const LONG_AGO = Number.NEGATIVE_INFINITY;
 
 export interface PoolState {
   readonly bell: Bell;
@@ -34,6 +36,8 @@ export interface PoolState {
   readonly handed: Map<string, number>;
   /** Why nothing can be made just now, and until when; by the name of the pool. */
   readonly waiting: Map<string, { readonly because: string; readonly until: number }>;
+  /** Since when members that could be made are not, as somebody waits for an environment. */
+  heldSince: number | undefined;
   /** How long the last members took, by the name of the pool. */
   readonly tookMs: Map<string, number[]>;
   /** Since this process began, by the name of the pool. */
@@ -49,6 +53,7 @@ export function makeState(options: PoolsOptions): PoolState {
     leaveAgainAt: new Map(),
     handed: new Map(),
     waiting: new Map(),
+    heldSince: undefined,
     tookMs: new Map(),
     claims: new Map(),
   };
