@@ -53,6 +53,27 @@ test("a member that breaks while it is claimed goes, and the environment is made
   expect(branches()).toEqual({ m1: "feature" });
 });
 
+// Whoever worked in it was not told that it is set up in part.
+test("a command in the background that breaks with its cluster is told of, and runs again at the next start", async () => {
+  const { east } = world.runtimes;
+  const definition = { customizations: { slipway: {} }, waitFor: "initializeCommand", postCreateCommand: "npm ci" };
+  world.members.length = 0;
+  east.environments.clear();
+  east.sources.set(".devcontainer.json", JSON.stringify(definition));
+  east.before("run", () => {
+    throw new Fault("cluster.unreached", "Cannot run", { told: "the connection broke" });
+  });
+  const service = world.serve();
+  await enter(service);
+  const warning =
+    "a lifecycle command was cut off: the connection broke; it runs again when this environment starts next";
+  await until("the warning", async () => (await enter(service)).includes(`slipway: ${warning}`));
+  east.heal();
+  await service.sleep({ person: "ada", login: "hello-feature" }, { by: "ada" });
+  await enter(service);
+  await until("the command", () => east.commands.length > 0);
+});
+
 test("a member whose cluster goes away while it is claimed is left, and taken away when that is back", async () => {
   const { east } = world.runtimes;
   const away = (): void => {

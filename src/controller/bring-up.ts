@@ -300,7 +300,9 @@ async function runToReady(context: Context, running: Running, signal: AbortSigna
   });
   await Promise.race([ready.promise, finished]);
   const settled = finished.catch((error: unknown) => {
-    if (!signal.aborted) context.log.error("environment.commands-broke", error, { environment: record.id });
+    if (signal.aborted) return;
+    context.log.error("environment.commands-broke", error, { environment: record.id });
+    warnings.push(`a lifecycle command was cut off: ${toldOf(error)}; it runs again when this environment starts next`);
   });
   return { record, definition, serviceNames, warnings, settled };
 }

@@ -21,7 +21,7 @@ import type { Who } from "../wire/person.ts";
 import { adoptAll, watchAll } from "./adopt.ts";
 import { placeKindOf } from "./clusters.ts";
 import type { Context } from "./context.ts";
-import { halt, makeEntries } from "./entries.ts";
+import { type Entries, halt, makeEntries } from "./entries.ts";
 import { makeGarbage } from "./garbage.ts";
 import { migrateEnvironment } from "./migrate.ts";
 import { type NewRequest, planBranch } from "./new-branch.ts";
@@ -33,6 +33,9 @@ import { resolveLogin, type Target } from "./resolve.ts";
 import { rowOf } from "./row.ts";
 import type { Report } from "./shared-work.ts";
 import { tellEverybody } from "./tell.ts";
+
+/** How long a stop waits for what is under way, as a namespace that does not go: the next service goes on with it all the same. */
+const CLOSE_MS = 10_000;
 
 /** Bytes of a log that are shown. */
 const LOG_BYTES = 256 * 1024;
@@ -80,10 +83,14 @@ export interface Environments {
    */
   sleep(ref: EnvironmentRef, options: { readonly by: string }): Promise<void>;
   readLog(ref: EnvironmentRef): Promise<string>;
-  /** Moves it to another cluster with its files. @returns how long nobody could be in it, in milliseconds */
+  /**
+   * Moves it to another cluster with its files. @returns how long nobody could be in it, in milliseconds
+   *
+   * @throws {Fault} `environment.unsaved` naming the volumes that would be left, unless `force`
+   */
   migrate(
     ref: EnvironmentRef,
-    options: { readonly to: string; readonly by: string; readonly report: Report },
+    options: { readonly to: string; readonly by: string; readonly force: boolean; readonly report: Report },
     signal: AbortSignal,
   ): Promise<number>;
   /** Clears away what is on clusters and in no record. @param isDry tells what would go, and changes nothing */
@@ -142,7 +149,7 @@ export function makeEnvironments(context: Context): Environments {
     readLog: async (ref) => runtime.readLog((await findUsable(context, ref, closing.signal)).id, LOG_BYTES),
     migrate: async (ref, options, signal) =>
       migrateEnvironment(context, entries, { record: await findUsable(context, ref, signal), ...options }, signal),
-    sweep: (isDry) => garbage.sweep(isDry),
+    sweep: (isDry) => garbage.sweep(isDry, true),
     isBusy: () => entries.all().some(({ opening }) => opening !== undefined),
     adopt: async () => {
       await adoptAll(context, entries);
@@ -152,11 +159,29 @@ export function makeEnvironments(context: Context): Environments {
     close: async () => {
       closing.abort(new Fault("shutdown.begun", "Cannot enter an environment: the service is shutting down"));
       const reason = new Fault("shutdown.begun", "Cannot go on with an environment: the service is shutting down");
-      await Promise.all(entries.all().map((entry) => halt(entry, reason)));
-      for (const { exclusive } of entries.all()) await exclusive;
-      await watching;
+      await noLonger(context, Promise.all([endAll(entries, reason), watching]));
     },
   };
+}
+
+/** Stops whatever is being done with any of them, and waits for what cannot be stopped. */
+async function endAll(entries: Entries, reason: Fault): Promise<void> {
+  await Promise.all(entries.all().map((entry) => halt(entry, reason)));
+  for (const { exclusive } of entries.all()) await exclusive;
+}
+
+/** Waits for the end of what is under way, up to a limit. */
+async function noLonger({ clock, log }: Context, ending: Promise<unknown>): Promise<void> {
+  const late = Promise.withResolvers<undefined>();
+  const cancel = clock.after(CLOSE_MS, () => {
+    log.warn("environments.unended", { afterMs: CLOSE_MS });
+    late.resolve(undefined);
+  });
+  try {
+    await Promise.race([ending, late.promise]);
+  } finally {
+    cancel();
+  }
 }
 
 function readPlace(text: string): PlaceLogin {

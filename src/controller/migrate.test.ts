@@ -3,7 +3,7 @@ import { type ClusterWorld, makeClusterWorld } from "../../test/fakes/cluster-wo
 import { hang, never } from "../../test/fakes/controller-world.ts";
 import type { RuntimeMethod } from "../../test/fakes/fake-runtime.ts";
 import { SOON } from "../../test/harness/wait.ts";
-import { makeClock } from "../base/clock.ts";
+import type { Fault } from "../base/fault.ts";
 import type { Environments } from "./environments.ts";
 
 let world: ClusterWorld;
@@ -17,7 +17,8 @@ const silent = (): void => undefined;
 
 const enter = (service: Environments) =>
   service.enter({ who: { person: "ada", key: "" }, login: "hello-main" }, silent, never);
-const migrate = (service: Environments, to = "west") => service.migrate(main, { to, by: "ada", report: silent }, never);
+const migrate = (service: Environments, to = "west") =>
+  service.migrate(main, { to, by: "ada", force: false, report: silent }, never);
 
 /** Enters, and leaves something behind that nobody has pushed. @returns the id */
 async function work(service: Environments): Promise<string> {
@@ -73,7 +74,7 @@ test("migrate() keeps to the capacity of a cluster for all who move at once, and
   const count = () => world.world.store.environments.countByCluster();
   expect(await count()).toEqual(new Map(Object.entries({ east: 2, west: 1 })));
   const moves = ["hello-main", "hello-feature-x"].map((login) =>
-    service.migrate({ person: "ada", login }, { to: "west", by: "ada", report: silent }, never),
+    service.migrate({ person: "ada", login }, { to: "west", by: "ada", force: false, report: silent }, never),
   );
   const ends = await Promise.allSettled(moves);
   const [refused] = ends.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
@@ -103,6 +104,79 @@ test("migrate() wakes what sleeps, since its files are read through what runs", 
   await service.sleep(main, { by: "ada" });
   await migrate(service);
   await mustBeWhole(id, "west");
+});
+
+// Somebody's database was gone, and nobody had said so.
+test("migrate() names the volumes that do not move and does nothing, unless they are given up", async () => {
+  const service = world.serve();
+  const id = await work(service);
+  world.runtimes.east.environments.get(id)!.volumes = ["data-db-0", "cache"];
+  const told: string[] = [];
+  service.onGone(id, (reason) => told.push(reason));
+  await expect(migrate(service)).rejects.toMatchObject({
+    code: "environment.unsaved",
+    told: [
+      "hello-main has volumes that are not moved, and begin anew on west:",
+      ...["  volume  data-db-0", "  volume  cache"],
+      "nothing was moved; to give up what is in them: migrate hello-main --to west --force",
+    ].join("\n"),
+  });
+  expect(told).toEqual([]);
+  await mustBeWhole(id, "east");
+  await service.migrate(main, { to: "west", by: "ada", force: true, report: silent }, never);
+  await mustBeWhole(id, "west");
+});
+
+// They were told that another operation had begun: what came after them never ran, and they ran again.
+test("commands in the background go on while a move begins, and need not run again after one that did not happen", async () => {
+  const definition = { waitFor: "onCreateCommand", postCreateCommand: "npm ci", postStartCommand: "up" };
+  const { east, west } = world.runtimes;
+  east.sources.set(".devcontainer.json", JSON.stringify(definition));
+  const reached = Promise.withResolvers<undefined>();
+  const go = Promise.withResolvers<number>();
+  east.onCommand = (command) => {
+    if ("shell" in command && command.shell === "npm ci") {
+      reached.resolve(undefined);
+      return go.promise;
+    }
+    return 0;
+  };
+  const service = world.serve();
+  const { id } = await enter(service);
+  await reached.promise;
+  west.before("create", async () => {
+    go.resolve(0);
+    await vi.waitUntil(() => east.commands.length === 2, SOON);
+    throw new Error("No room on the disk");
+  });
+  await expect(migrate(service)).rejects.toThrow("No room on the disk");
+  const typesOf = async () =>
+    (await world.world.store.environments.find(id))?.conditions.filter(({ status }) => status === "true");
+  const whole = ["CheckedOut", "postCreateCommand", "postStartCommand"];
+  await vi.waitFor(async () => expect((await typesOf())?.map(({ type }) => type).sort()).toEqual(whole), SOON);
+});
+
+// Its record went with what had failed, and what had been begun on the other cluster stayed there.
+test("migrate() of what fails while it is made for the first time refuses, and nothing is left of it", async () => {
+  const { east, west } = world.runtimes;
+  const [reached, go] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+  east.before("start", async () => {
+    reached.resolve(undefined);
+    await go.promise;
+    throw new Error("No image");
+  });
+  const service = world.serve();
+  const made = enter(service).catch((error: unknown) => error);
+  await reached.promise;
+  const moving = migrate(service).catch((error: unknown) => error);
+  go.resolve(undefined);
+  expect(await made).toMatchObject({ message: "No image" });
+  const { told = "" } = (await moving) as Partial<Fault>;
+  expect(["hello-main has no files yet: remove it, or enter it first", "there is no environment hello-main"]).toContain(
+    told,
+  );
+  await vi.waitUntil(async () => (await world.world.store.environments.list()).length === 0, SOON);
+  expect([east.environments.size, west.environments.size]).toEqual([0, 0]);
 });
 
 test("people come and go while the other place is made ready", async () => {
@@ -194,9 +268,16 @@ test.each(writes)(
   "after a kill at write %i to the store, %s it, there is one place with all work",
   async (write, when) => {
     const id = await work(world.serve());
-    const killed = world.serve({ store: world.world.storeKilledAt(write, when) });
-    await killed.adopt().catch(silent);
-    await Promise.race([migrate(killed).catch(silent), makeClock().sleep(100)]);
+    const { store, killed: atWrite } = world.world.storeKilledAt(write, when);
+    const killed = world.serve({ store });
+    // To its very end, with what it clears away after the answer.
+    const moved = killed
+      .adopt()
+      .then(() => migrate(killed))
+      .then(() => mustBeWhole(id, "west"));
+    moved.catch(silent); // what is closed after the test
+    // Not after a time: one that has not come to its write by then works on beside the next.
+    await Promise.race([atWrite, moved]);
     await mustConverge(id);
   },
 );

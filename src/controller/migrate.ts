@@ -15,6 +15,7 @@ import type { EnvironmentRecord } from "../store/environments.ts";
 import { otherClusters } from "../wire/environment.ts";
 import { specOf } from "./bring-up.ts";
 import type { Clusters } from "./clusters.ts";
+import { conditionOf } from "./conditions.ts";
 import type { Context } from "./context.ts";
 import { envOf, readDefinition, startSpecOf } from "./definition.ts";
 import { alone, type Entries, type Entry, halt } from "./entries.ts";
@@ -29,6 +30,8 @@ export interface MigrateRequest {
   readonly to: string;
   /** Who asked. */
   readonly by: string;
+  /** Whatever is in volumes that do not move. */
+  readonly force: boolean;
   readonly report: Report;
 }
 
@@ -78,7 +81,8 @@ async function begin({ context, clusters, entry, request }: Moving): Promise<Beg
     const { record, capacity } = await mustBeMovable(context, clusters, request);
     const { id, cluster } = record;
     if (entry.isMoving || entry.clearing !== undefined || otherClusters(record).length > 0) throw beingMoved(record);
-    const wasAsleep = (await runtime.observe(id)).power !== "running";
+    const { power, volumes = [] } = await runtime.observe(id);
+    if (volumes.length > 0 && !request.force) throw wouldLeave(request, volumes);
     const item = { type: "kubernetes", id } as const;
     const inventory = [
       { ...item, state: "present", cluster },
@@ -86,14 +90,11 @@ async function begin({ context, clusters, entry, request }: Moving): Promise<Beg
     ] as const;
     entry.isMoving = true; // before anything is written that would be cleared away
     try {
-      const { fence } = await store.begin(id, "moving");
-      const room = await store.takeRoom(id, fence, { cluster: request.to, capacity, inventory });
-      if (room === "full") {
-        await store.end(id, fence, {});
-        throw full(request);
-      }
+      // Under the fence that there is: commands that go on in the background still write down how they end.
+      const room = await store.takeRoom(id, record.fence, { cluster: request.to, capacity, inventory });
+      if (room === "full") throw full(request);
       mustBeOurs(room === "taken", record);
-      return { record: { ...record, fence }, wasAsleep };
+      return { record, wasAsleep: power !== "running" };
     } catch (error) {
       entry.isMoving = false;
       throw error;
@@ -224,6 +225,15 @@ function full({ record: { id, login }, to }: MigrateRequest): Fault {
   });
 }
 
+function wouldLeave({ record: { id, login }, to }: MigrateRequest, volumes: readonly string[]): Fault {
+  const told = [
+    `${login} has volumes that are not moved, and begin anew on ${to}:`,
+    ...volumes.map((name) => `  volume  ${name}`),
+    `nothing was moved; to give up what is in them: migrate ${login} --to ${to} --force`,
+  ].join("\n");
+  return new Fault("environment.unsaved", `Cannot move "${id}": it has volumes ${volumes.join(", ")}`, { told });
+}
+
 function beingMoved({ id, login }: EnvironmentRecord): Fault {
   return new Fault("usage.wrong", `Cannot move "${id}": a move of it is under way, or not cleared away yet`, {
     told: `${login} is being moved, or what an earlier move left of it is; try again in a minute`,
@@ -240,6 +250,11 @@ async function mustBeMovable(
   if (record === undefined || record.desired === "absent") {
     const told = `there is no environment ${login}`;
     throw new Fault("environment.absent", `Cannot move "${id}": it is gone`, { told });
+  }
+  // What failed while it was made is cleared away, whatever else is done with it.
+  if (conditionOf(record.conditions, "CheckedOut") === undefined) {
+    const told = `${login} has no files yet: remove it, or enter it first`;
+    throw new Fault("usage.wrong", `Cannot move "${id}": it was never made whole`, { told });
   }
   const known = await clusters.list();
   const there = known.find(({ name }) => name === to);

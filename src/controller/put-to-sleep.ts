@@ -17,7 +17,11 @@ export interface SleepOptions {
   readonly told: string;
 }
 
-/** Puts an environment to sleep after whatever else is being done to it. One that is gone by then is left. */
+/**
+ * Puts an environment to sleep after whatever else is being done to it.
+ *
+ * @throws {Fault} `runtime.unable`, with nothing done to it, where its files would be lost; `environment.absent` when it is gone
+ */
 export async function sleepEnvironment(context: Context, entries: Entries, options: SleepOptions): Promise<void> {
   const entry = entries.of(options.record.id);
   await alone(entry, async () => {
@@ -34,6 +38,10 @@ export async function sleepEnvironment(context: Context, entries: Entries, optio
 export async function putToSleep(context: Context, entry: Entry, { record, told }: SleepOptions): Promise<void> {
   const { store, runtime, log } = context;
   const { id, login, person } = record;
+  // Before anybody is cut for it.
+  const { sleepless } = await runtime.observe(id);
+  if (sleepless !== undefined)
+    throw new Fault("runtime.unable", `Cannot put "${id}" to sleep: ${sleepless}`, { told: sleepless });
   for (const listener of entry.goneListeners) listener(told);
   await halt(entry, new Fault("environment.gone", `Cannot go on with "${id}": it is put to sleep`, { told }));
   const { fence, conditions } = await store.begin(id, "sleeping");

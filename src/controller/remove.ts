@@ -1,13 +1,13 @@
 /**
  * Takes environments down for good.
  *
- * Nothing that a person has not pushed goes without their word: it is looked for before, and again when nothing in the
- * environment can write any more. From the moment its record says `absent` it cannot come back, and whoever finds that
+ * Nothing that a person has not pushed goes without their word: it is looked for before, and again when nobody is in the
+ * environment any more and, where it can sleep, nothing in it can write. From the moment its record says `absent` it cannot come back, and whoever finds that
  * record, after whatever crash, goes on destroying.
  *
  * @module
  */
-import { Fault } from "../base/fault.ts";
+import { Fault, toldOf } from "../base/fault.ts";
 import type { Unsaved } from "../runtime/runtime.ts";
 import type { EnvironmentRecord } from "../store/environments.ts";
 import { conditionOf } from "./conditions.ts";
@@ -72,7 +72,7 @@ async function takeDown(context: Context, entries: Entries, entry: Entry, { forc
   // Whatever is given up need not end before it is destroyed, which may be all that can be done with it.
   if (hasFiles(record) && !force) {
     try {
-      await runtime.sleep(id);
+      if ((await runtime.observe(id)).sleepless === undefined) await runtime.sleep(id);
       await mustBeSaved(context, record);
     } catch (error) {
       await store.end(id, record.fence, { power: "sleeping" });
@@ -95,6 +95,10 @@ async function mustBeSavedAwake(context: Context, entry: Entry, record: Environm
   } catch (error) {
     if (error instanceof Fault && error.code === "environment.unsaved") throw error;
     context.log.warn("environment.not-looked-at", { environment: record.id, err: error });
+    if ((await context.runtime.observe(record.id)).sleepless !== undefined) {
+      const doubts = [`nobody can look for work in it: ${toldOf(error)}`];
+      throw unsavedIn(record, { changedPaths: [], changedCount: 0, commits: [], commitCount: 0, doubts });
+    }
     const told = `${record.login} was put to sleep to look for work that is not pushed`;
     await putToSleep(context, entry, { record, told });
     await mustBeSaved(context, record);
@@ -104,12 +108,15 @@ async function mustBeSavedAwake(context: Context, entry: Entry, record: Environm
 async function mustBeSaved({ runtime }: Context, record: EnvironmentRecord): Promise<void> {
   if (!hasFiles(record)) return;
   const unsaved = await runtime.unsaved(record.id);
-  if (!holdsWork(unsaved)) return;
+  if (holdsWork(unsaved)) throw unsavedIn(record, unsaved);
+}
+
+function unsavedIn({ id, login }: EnvironmentRecord, unsaved: Unsaved): Fault {
   const { changedCount, commitCount } = unsaved;
-  throw new Fault(
+  return new Fault(
     "environment.unsaved",
-    `Cannot remove "${record.id}": ${changedCount} paths and ${commitCount} commits are not pushed, needs none`,
-    { told: tellUnsaved(record.login, unsaved) },
+    `Cannot remove "${id}": ${changedCount} paths and ${commitCount} commits are not pushed, needs none`,
+    { told: tellUnsaved(login, unsaved) },
   );
 }
 

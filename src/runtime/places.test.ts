@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { FakeRuntime } from "../../test/fakes/fake-runtime.ts";
 import { HandClock } from "../../test/fakes/hand-clock.ts";
 import { recordingLog } from "../../test/fakes/recording-log.ts";
+import { Fault } from "../base/fault.ts";
 import { makePlaces, type Places } from "./places.ts";
 import type { EnvironmentSpec, StartSpec } from "./runtime.ts";
 
@@ -113,6 +114,22 @@ test("a cluster that hangs is waited for once, then not for a while, and then as
   expect(clock.pendingCount).toBe(0);
 });
 
+// A sweep waited for each of its environments anew, five seconds for every one of two hundred.
+test("a cluster that says itself that it does not answer is not asked again for a while", async () => {
+  const { places, east, records, clock } = makeWorld();
+  east.before("observe", () => {
+    throw new Fault("cluster.unreached", "Cannot look", { told: "it does not answer" });
+  });
+  for (const id of ["e1", "e2"]) {
+    records.set(id, "east");
+    await expect(places.observe(id)).rejects.toMatchObject({ code: "cluster.unreached" });
+  }
+  expect(east.countOf("observe")).toBe(1);
+  east.heal();
+  await clock.advance(5_000);
+  expect(await places.observe("e2")).toMatchObject({ power: "absent" });
+});
+
 test("makePlaces() tells what the machine lacks only where it is the only place", () => {
   const lacking = Object.assign(new FakeRuntime(), { lacks: ["no network"] });
   const { clock } = makeWorld();
@@ -132,7 +149,8 @@ test("baseEnv() asks the cluster that is named", () => {
 });
 
 test("claim() refuses where there are no pools", async () => {
-  const { places } = makeWorld();
+  const { places, east } = makeWorld();
+  Object.assign(east, { claim: undefined });
   const claiming = places.claim?.(specOf("e1", "east"), {} as StartSpec, silent, never);
   await expect(claiming).rejects.toMatchObject({ code: "runtime.unable" });
 });

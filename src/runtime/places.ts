@@ -182,14 +182,15 @@ function makePatience(name: string, { clock }: PlacesOptions): Place["within"] {
   return async <T>(act: string, ask: () => Promise<T>): Promise<T> => {
     if (clock.elapsed() < quietUntil) throw away(act);
     const late = Promise.withResolvers<never>();
-    const cancel = clock.after(ANSWER_MS, () => {
-      quietUntil = clock.elapsed() + QUIET_MS;
-      late.reject(away(act));
-    });
+    const cancel = clock.after(ANSWER_MS, () => late.reject(away(act)));
     try {
       const answer = ask();
       answer.catch(() => undefined); // after the limit nobody waits for it
       return await Promise.race([answer, late.promise]);
+    } catch (error) {
+      // Some say so by themselves before they are late.
+      if (error instanceof Fault && error.code === "cluster.unreached") quietUntil = clock.elapsed() + QUIET_MS;
+      throw error;
     } finally {
       cancel();
     }

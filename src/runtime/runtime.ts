@@ -105,6 +105,10 @@ export interface Observed {
   readonly serviceNames?: readonly string[];
   /** What its definition asks for and the place does not give, one sentence each. @default none */
   readonly warnings?: readonly string[];
+  /** Why it cannot be put to sleep: its files would be lost. For its person. */
+  readonly sleepless?: string;
+  /** Names of volumes that belong to its services, and are not among the files that are moved. @default none */
+  readonly volumes?: readonly string[];
 }
 
 /** Something that exists, as whoever finds it without a record has to know it. */

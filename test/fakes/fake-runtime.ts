@@ -6,6 +6,7 @@
  */
 import { type Duplex, PassThrough, Readable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { Fault } from "../../src/base/fault.ts";
 import type {
   Command,
   Described,
@@ -31,6 +32,9 @@ export interface FakeEnvironment {
   log: string;
   /** What its person made in it. */
   work?: string;
+  /** As in `Observed`. */
+  sleepless?: string;
+  volumes?: readonly string[];
   /** How long it has been there. @default 0 */
   ageMs?: number;
 }
@@ -168,7 +172,8 @@ export class FakeRuntime implements Runtime {
     return this.#do("observe", id, () => {
       const environment = this.environments.get(id);
       if (environment === undefined) return { power: "absent" as const, checkedOut: false };
-      return { power: environment.power, diskBytes: environment.diskBytes, checkedOut: environment.checkedOut };
+      const { power, diskBytes, checkedOut, sleepless, volumes = [] } = environment;
+      return { power, diskBytes, checkedOut, volumes, ...(sleepless === undefined ? {} : { sleepless }) };
     });
   }
 
@@ -188,7 +193,9 @@ export class FakeRuntime implements Runtime {
 
   sleep(id: string): Promise<void> {
     return this.#do("sleep", id, () => {
-      this.#find(id).power = "sleeping";
+      const environment = this.#find(id);
+      if (environment.sleepless !== undefined) throw new Fault("runtime.unable", `Cannot put ${id} to sleep`);
+      environment.power = "sleeping";
     });
   }
 

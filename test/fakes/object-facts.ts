@@ -23,7 +23,7 @@ export function clusterSettings(changes: Partial<ClusterSettings> = {}): Cluster
       ...{ toolbox: "toolbox:1", base: "base:1", pullPolicy: "IfNotPresent" },
       ...{ pullSecrets: [], pullSecretsFrom: "slipway" },
     },
-    workspace: { sizeBytes: 10 * GIB, isEphemeral: false },
+    workspace: { sizeBytes: 10 * GIB, isEphemeral: false, scratchBytes: 10 * GIB },
     podSecurity: "restricted",
     runAsUser: 1_000,
     tiers: { lightweight: tier, full: tier, compliance: tier },

@@ -50,10 +50,14 @@ export interface LobbyEnvironments {
    */
   sleep(ref: EnvironmentRef, options: { by: string }): Promise<void>;
   readLog(ref: EnvironmentRef): Promise<string>;
-  /** Moves it to another cluster with its files. @returns how long nobody could be in it, in milliseconds */
+  /**
+   * Moves it to another cluster with its files. @returns how long nobody could be in it, in milliseconds
+   *
+   * @throws {Fault} `environment.unsaved` naming the volumes that would be left, unless `force`
+   */
   migrate(
     ref: EnvironmentRef,
-    options: { to: string; by: string; report: (line: string) => void },
+    options: { to: string; by: string; force: boolean; report: (line: string) => void },
     signal: AbortSignal,
   ): Promise<number>;
 }
@@ -156,6 +160,7 @@ export const lobbyCommands: readonly LobbyCommand[] = [
     summary: "move an environment to another cluster with its files, unpushed work included; its login stays",
     options: {
       to: { type: "string", value: "cluster", summary: "where to; must be there" },
+      force: { type: "boolean", summary: "even when it has volumes, as a database's, which are not moved" },
       person: PERSON_OPTION,
       json: JSON_OPTION,
     },
@@ -163,7 +168,7 @@ export const lobbyCommands: readonly LobbyCommand[] = [
       const ref = refOf(call);
       const { to } = call.options;
       if (typeof to !== "string" || to === "") throw wrongUsage("--to has to name a cluster");
-      const options = { to, by: call.person.name, report: call.tell };
+      const options = { to, by: call.person.name, force: call.options["force"] === true, report: call.tell };
       const downMs = Math.round(await call.environments.migrate(ref, options, call.signal));
       printOne(call, { migrated: ref.login, to, downMs }, `${ref.login} is on ${to} now; it was down for ${downMs} ms`);
     },

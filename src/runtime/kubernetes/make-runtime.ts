@@ -5,9 +5,11 @@
  */
 import { Fault } from "../../base/fault.ts";
 import type { OneAtATime } from "../../base/one-at-a-time.ts";
+import { NAMES } from "../../policy/kubernetes/inside-names.ts";
 import { makeCommandFile } from "../command-file.ts";
 import type { Command, Observed, Runtime, Unsaved } from "../runtime.ts";
 import { quoteWord } from "../shell-words.ts";
+import { claimNamesOf } from "./applying.ts";
 import { claimMember } from "./claiming.ts";
 import {
   type Cluster,
@@ -32,8 +34,8 @@ import { lookForWork } from "./inside/unsaved.ts";
 import { makeListening } from "./listening.ts";
 import { makeNotes } from "./notes.ts";
 import { packFiles, unpackFiles } from "./packing.ts";
-import { putToSleep } from "./sleeping.ts";
 import { listSource, readSource } from "./read-source.ts";
+import { putToSleep, whySleepless } from "./sleeping.ts";
 import { makeNamespace, startEnvironment } from "./starting.ts";
 
 /** How long a look at files inside may take. */
@@ -97,12 +99,15 @@ async function observe(cluster: Cluster, id: string): Promise<Observed> {
   await untilSeen(cluster);
   const found = findEnvironment(cluster, id);
   if (found === undefined || isEnding(found.namespace)) return { power: "absent", checkedOut: false };
-  const { entrance } = found.kept;
+  const { entrance, applied = [] } = found.kept;
+  const sleepless = whySleepless(cluster, found);
   return {
     power: findReadyPod(cluster, found) === undefined ? "sleeping" : "running",
     // Before its first start it is as good as checked out: a start makes what is missing.
     checkedOut: true,
     ...(entrance === undefined ? {} : { serviceNames: entrance.serviceNames, warnings: entrance.warnings }),
+    ...(sleepless === undefined ? {} : { sleepless }),
+    volumes: claimNamesOf(applied).filter((name) => name !== NAMES.filesClaim),
   };
 }
 

@@ -33,7 +33,8 @@ export async function putToSleep(
 ): Promise<void> {
   const { kept } = found;
   const { id } = kept.spec;
-  if (cluster.settings.workspace.isEphemeral && kept.isCheckedOut === true) throw wouldLose(id);
+  const told = whySleepless(cluster, found);
+  if (told !== undefined) throw new Fault("runtime.unable", `Cannot put ${id} to sleep: ${told}`, { told });
   const unsaved = findReadyPod(cluster, found) === undefined ? kept.unsaved : await tryLook(look);
   const { readyPod: _readyPod, unsaved: _unsaved, ...rest } = kept;
   await keepOf(cluster, id, { ...rest, ...(unsaved === undefined ? {} : { unsaved }) }, signal);
@@ -119,8 +120,11 @@ function isRun({ metadata: { ownerReferences = [] } }: KubernetesObject): boolea
   return ownerReferences.some(({ kind, controller }) => kind === kinds.cronJob.kind && controller === true);
 }
 
-function wouldLose(id: string): Fault {
-  return new Fault("runtime.unable", `Cannot put ${id} to sleep: this cluster keeps no files of pods that are gone`, {
-    told: "environments on this cluster cannot sleep, since their files would be lost; remove it instead",
-  });
+/** Says why files would be lost, where they would be. */
+export function whySleepless(
+  { settings }: Pick<Cluster, "settings">,
+  { kept }: Pick<Found, "kept">,
+): string | undefined {
+  if (!settings.workspace.isEphemeral || kept.isCheckedOut !== true) return undefined;
+  return "environments on this cluster cannot sleep, since their files would be lost; remove it instead";
 }
