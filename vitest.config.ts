@@ -17,10 +17,11 @@ const ON_CLUSTER = [
   "test/cluster/images/**/*.test.ts",
   "test/kubernetes/**/*.test.ts",
 ];
-/** Those whose sessions are shown in pods, too. */
+/** Those whose sessions are shown in pods, too; what is left out is of this machine's sandbox, or has a gateway of its own. */
 const SESSIONS = [
   ...["openssh-exec", "openssh-terminal", "openssh-forward", "openssh-control", "openssh-crypto", "other-clients"],
-  ...["editors", "files", "rsync-git", "logins", "lifetime", "ansible", "lobby"],
+  ...["editors", "files", "rsync-git", "logins", "lifetime", "ansible", "lobby", "russh", "channel-requests"],
+  "security-keys",
 ];
 /** Each image is another place: `test/interop/place.ts`. */
 const IMAGES = ["debian", "alpine-like", "distroless"] as const;

@@ -50,6 +50,8 @@ export interface ClusterSettings {
     readonly storageClass?: string;
     /** Files of environments are lost when they sleep: for clusters without volumes. */
     readonly isEphemeral: boolean;
+    /** What one container may write to the disk of its node beside volumes: its own layer, folders like /tmp, its log. */
+    readonly scratchBytes: number;
   };
   /** What definitions may ask for. */
   readonly podSecurity: PodSecurity;

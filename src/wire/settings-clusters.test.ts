@@ -34,7 +34,7 @@ const BARE = {
     pullSecrets: [],
     pullSecretsFrom: "slipway",
   },
-  workspace: { sizeBytes: 10_737_418_240, isEphemeral: false },
+  workspace: { sizeBytes: 10_737_418_240, isEphemeral: false, scratchBytes: 10_737_418_240 },
   podSecurity: "restricted",
   runAsUser: 1_000,
   tiers: {
@@ -70,7 +70,7 @@ clusters:
       pullPolicy: Never
       pullSecrets: [registry.example]
       pullSecretsFrom: registries
-    workspace: { size: 1GiB, storageClass: fast, ephemeral: false }
+    workspace: { size: 1GiB, storageClass: fast, ephemeral: false, scratch: 64MiB }
     podSecurity: baseline
     runAsUser: 0
     tiers:
@@ -95,7 +95,7 @@ clusters:
         pullSecrets: ["registry.example"],
         pullSecretsFrom: "registries",
       },
-      workspace: { sizeBytes: 1_073_741_824, storageClass: "fast", isEphemeral: false },
+      workspace: { sizeBytes: 1_073_741_824, storageClass: "fast", isEphemeral: false, scratchBytes: 67_108_864 },
       podSecurity: "baseline",
       runAsUser: 0,
       tiers: {

@@ -108,6 +108,8 @@ export const cluster = z.strictObject({
       size: size(64 * 2 ** 20).default(10 * 2 ** 30),
       storageClass: objectName.optional(),
       ephemeral: z.boolean().default(false),
+      // As much as a whole workspace: whoever needs more has a volume for it (guess).
+      scratch: size(64 * 2 ** 20).default(10 * 2 ** 30),
     })
     .prefault({}),
   podSecurity: z.enum(["restricted", "baseline"]).default("restricted"),
@@ -132,10 +134,10 @@ type ClusterFile = z.infer<typeof cluster>;
 export function toCluster(name: string, file: ClusterFile): ClusterSettings {
   const { labels, capacity, namespacePrefix, people, images, podSecurity, runAsUser, network, path, requestRate } =
     file;
-  const { size: sizeBytes, storageClass, ephemeral: isEphemeral } = file.workspace;
+  const { size: sizeBytes, storageClass, ephemeral: isEphemeral, scratch: scratchBytes } = file.workspace;
   return {
     ...{ name, access: toAccess(name, file), labels, capacity, namespacePrefix, people, images },
-    workspace: { sizeBytes, isEphemeral, ...(storageClass === undefined ? {} : { storageClass }) },
+    workspace: { sizeBytes, isEphemeral, scratchBytes, ...(storageClass === undefined ? {} : { storageClass }) },
     podSecurity,
     runAsUser,
     tiers: {

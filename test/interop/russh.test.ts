@@ -52,7 +52,7 @@ test.for<Preferred>([
   { kex: ["ecdh-sha2-nistp256"], ciphers: ["aes128-ctr"], mac: ["hmac-sha2-256-etm@openssh.com"] },
 ])("russh signs in with $kex and $ciphers, runs commands and moves 4 MB both ways", async (preferred) => {
   const client = await signIn(preferred);
-  expect((await run(client, "whoami; pwd", Buffer.alloc(0))).toString()).toBe("dev\n/workspace/hello\n");
+  expect((await run(client, "pwd", Buffer.alloc(0))).toString()).toBe("/workspace/hello\n");
   const data = randomBytes(4_000_000);
   expect(sha256(await run(client, "cat", data))).toBe(sha256(data));
 });

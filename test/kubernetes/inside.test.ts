@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Ended } from "../harness/program.ts";
+import { until } from "../harness/wait.ts";
 import { freePort } from "../harness/free-port.ts";
 import { SLOW_MS, useFaulty } from "./faults/use-faulty.ts";
 
@@ -100,7 +101,10 @@ test("a person has the variables and secrets of the pod, and those of the defini
 });
 
 test("a person reaches the service beside by its name, from inside and through ssh -L", async () => {
-  expect(await sh("shop-main", 'busybox wget -q -O - "$DB_URL"')).toBe("42 rows\n");
+  // Nobody waits for it to be let in: it starts beside the container that is entered.
+  const rows = async (): Promise<boolean> =>
+    (await enter("shop-main", 'busybox wget -q -O - "$DB_URL"')).stdout === "42 rows\n";
+  await until("the service beside", rows, SLOW_MS);
   const port = await freePort();
   const forward = faulty()
     .service.as("ada")

@@ -47,7 +47,12 @@ function makePlan(input: Omit<PlanInput, "keys">, settings: Partial<ClusterSetti
     environment,
     installation: "plantest",
     podSecurity: settings.podSecurity ?? "restricted",
-    cluster: clusterSettings({ images, tiers, workspace: { sizeBytes: 2 ** 27, isEphemeral: false }, ...settings }),
+    cluster: clusterSettings({
+      images,
+      tiers,
+      workspace: { sizeBytes: 2 ** 27, isEphemeral: false, scratchBytes: 2 ** 30 },
+      ...settings,
+    }),
   });
   const { privateText, publicBlob } = makeHostKey();
   const keys = { hostKey: privateText, publicHostKey: publicBlob.toString("base64"), authorizedKeys: "\n" };
@@ -147,7 +152,7 @@ test("a plan of an image runs as root where both sides allow baseline", async ()
   const settings = {
     podSecurity: "baseline",
     runAsUser: 0,
-    workspace: { sizeBytes: 2 ** 27, isEphemeral: true },
+    workspace: { sizeBytes: 2 ** 27, isEphemeral: true, scratchBytes: 2 ** 30 },
   } as const;
   const plan = makePlan({}, settings);
   await apply(plan);
@@ -240,7 +245,7 @@ test("a plan of manifests is taken as it is, its target is held open beside its 
 });
 
 test("the quota lets no pod in beyond it, and no port of a node", async () => {
-  const plan = makePlan({}, { workspace: { sizeBytes: 2 ** 27, isEphemeral: true } });
+  const plan = makePlan({}, { workspace: { sizeBytes: 2 ** 27, isEphemeral: true, scratchBytes: 2 ** 30 } });
   await apply({ ...plan, workloads: [] });
   const { name } = plan.namespace.metadata;
   const limits = { cpu: "1", memory: "1Gi" };

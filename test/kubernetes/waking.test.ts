@@ -55,6 +55,13 @@ const service = (name: string) => ({
   spec: { selector: { app: name }, ports: [{ port: 8_080 }] },
 });
 
+const claim = (name: string) => ({
+  apiVersion: "v1",
+  kind: "PersistentVolumeClaim",
+  metadata: { name },
+  spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "64Mi" } } },
+});
+
 function manifests(command: string, ...more: readonly object[]): string {
   const job = { apiVersion: "batch/v1", kind: "Job", metadata: { name: "seed" }, spec: jobSpec("seed", command) };
   const all = [workload("StatefulSet", "api"), workload("Deployment", "db"), job, ...more];
@@ -80,7 +87,7 @@ const faulty = useFaulty({
     shop: {
       definition,
       branches: ["feature"],
-      files: { [FILE]: manifests("sleep 1000000", service("old"), service("api")) },
+      files: { [FILE]: manifests("sleep 1000000", service("old"), service("api"), claim("before")) },
     },
   },
 });
@@ -128,13 +135,17 @@ test(
   { timeout: HOOK_MS },
   async () => {
     await sleepWell();
-    const files = { [FILE]: manifests("sleep 2000000", service("api")) };
+    const files = { [FILE]: manifests("sleep 2000000", service("api"), claim("after")) };
     await pushFiles(faulty().service, { repository: "shop", branch: "feature" }, files);
     await fetched();
     const woken = await enter("cat kept");
     expect(woken, woken.stderr).toMatchObject({ exitCode: 0, stdout: "mine\n" });
     expect(woken.stderr).toMatch(/Job seed keeps its old form: a cluster does not let spec\.template be changed/);
     expect(await get("services", "-o", "name")).toBe("service/api");
+    // It had no place in the quota beside the one that is kept.
+    expect(woken.stderr).toMatch(/the volume claim before is kept, though nothing defines it any more/);
+    const claims = await get("persistentvolumeclaims", "-o", "jsonpath={.items[*].metadata.name}");
+    expect(claims.split(" ").sort()).toEqual(["after", "before", "slipway-files"]);
     expect(await get("job", "seed", "-o", "jsonpath={.spec.template.spec.containers[0].command[3]}")).toBe(
       "sleep 1000000",
     );

@@ -30,7 +30,9 @@ function find({ base, workloads }: Plan, kind: string, name?: string): Kubernete
   return [...base, ...workloads].find((one) => one.kind === kind && (name === undefined || one.metadata.name === name));
 }
 
-const ephemeral = { cluster: clusterSettings({ workspace: { sizeBytes: 2 ** 30, isEphemeral: true } }) };
+const ephemeral = {
+  cluster: clusterSettings({ workspace: { sizeBytes: 2 ** 30, isEphemeral: true, scratchBytes: 2 ** 30 } }),
+};
 
 /** The spec of the pod of an object. */
 function podOf(object: KubernetesObject | undefined): unknown {
@@ -443,6 +445,24 @@ test("planEnvironment() bounds volumes of services, and makes folders of them wh
   expect(podOf(find(folders, "StatefulSet"))).toMatchObject({ volumes: [{ name: "data", emptyDir: {} }] });
   expect(listOf(fieldsOf(podOf(find(folders, "Deployment")))["volumes"])[0]).toEqual({ name: "files", emptyDir: {} });
   expect(folders.warnings).toHaveLength(2 + 2);
+});
+
+// A container could fill the disk of its node, and with it those of everybody there.
+test("planEnvironment() bounds what containers write to the disk of a node, and asks for none of it", () => {
+  const limits = (planned: Plan): unknown => listOf(at(find(planned, "LimitRange"), ["spec", "limits"]))[0];
+  const asked = { limits: { "ephemeral-storage": "1Ti" }, requests: { "ephemeral-storage": "1Gi" } };
+  const planned = plan({
+    manifests: [workload("api", { containers: [{ name: "api", image: "a", resources: asked }] })],
+  });
+  expect(limits(planned)).toMatchObject({
+    default: { "ephemeral-storage": "10Gi" },
+    defaultRequest: { "ephemeral-storage": "0" },
+    max: { "ephemeral-storage": "10Gi" },
+  });
+  expect(listOf(fieldsOf(podOf(find(planned, "Deployment")))["containers"])[1]).toMatchObject({
+    resources: { limits: { "ephemeral-storage": "10Gi" }, requests: { "ephemeral-storage": "1Gi" } },
+  });
+  expect(limits(plan({}, { facts: ephemeral }))).toMatchObject({ max: { "ephemeral-storage": "2Gi" } });
 });
 
 const quotaOf = (planned: Plan): unknown =>

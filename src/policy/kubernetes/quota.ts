@@ -8,7 +8,7 @@ import { kinds, type KubernetesObject } from "../../wire/kubernetes.ts";
 import type { ObjectFacts } from "./facts.ts";
 import { makeObject } from "./make-object.ts";
 import { writeBytes, writeCpu } from "./quantity.ts";
-import { type Amount, type Sizes, TOOLBOX_REQUEST, toolboxLimit } from "./sizes.ts";
+import { type Amount, SCRATCH, type Sizes, TOOLBOX_REQUEST, toolboxLimit } from "./sizes.ts";
 
 export interface QuotaFacts {
   readonly sizes: Sizes;
@@ -20,18 +20,22 @@ export interface QuotaFacts {
 }
 
 /** Plans what containers that say nothing get. */
-export function planLimitRange(facts: ObjectFacts, { each, ceiling, requestShare }: Sizes): KubernetesObject {
+export function planLimitRange(facts: ObjectFacts, sizes: Sizes): KubernetesObject {
+  const { each, ceiling, requestShare } = sizes;
+  const scratch = { [SCRATCH]: writeBytes(sizes.scratchBytes) };
   return makeObject(facts, kinds.limitRange, "slipway", {
     spec: {
       limits: [
         {
           type: "Container",
-          default: { cpu: writeCpu(each.cpuCount), memory: writeBytes(each.memoryBytes) },
+          default: { cpu: writeCpu(each.cpuCount), memory: writeBytes(each.memoryBytes), ...scratch },
           defaultRequest: {
             cpu: writeCpu(each.cpuCount * requestShare),
             memory: writeBytes(each.memoryBytes * requestShare),
+            // Some kubelets do not tell how much disk they have, and who asks for some of it finds no node.
+            [SCRATCH]: "0",
           },
-          max: { cpu: writeCpu(ceiling.cpuCount), memory: writeBytes(ceiling.memoryBytes) },
+          max: { cpu: writeCpu(ceiling.cpuCount), memory: writeBytes(ceiling.memoryBytes), ...scratch },
         },
       ],
     },

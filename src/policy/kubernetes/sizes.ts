@@ -5,7 +5,7 @@
  * @module
  */
 import type { ClusterSettings } from "../../wire/cluster-settings.ts";
-import { fieldsOf } from "./fields.ts";
+import { at, fieldsOf, withAt } from "./fields.ts";
 import type { ObjectFacts, TargetFacts } from "./facts.ts";
 import { readQuantity, writeBytes, writeCpu } from "./quantity.ts";
 
@@ -24,6 +24,8 @@ export interface Sizes {
   readonly target: Amount;
   /** Asked for, of what may be used. */
   readonly requestShare: number;
+  /** What each container may write to the disk of its node. */
+  readonly scratchBytes: number;
 }
 
 /** What is known of a container before sizes are shared out. */
@@ -66,7 +68,12 @@ export function shareSizes(facts: Pick<ObjectFacts, "cluster" | "tier">, contain
     const targetPart = silent.length === 1 ? part * weight : part * TARGET_WEIGHT;
     target[resource] = Math.min(ceiling[resource], Math.max(LEAST[resource], targetPart));
   }
-  return { ceiling, each, target, requestShare: ceiling.requestShare };
+  return { ceiling, each, target, requestShare: ceiling.requestShare, scratchBytes: scratchOf(facts) };
+}
+
+/** Where files have no volume they are on that disk, too. */
+function scratchOf({ cluster: { workspace } }: Pick<ObjectFacts, "cluster">): number {
+  return workspace.scratchBytes + (workspace.isEphemeral ? workspace.sizeBytes : 0);
 }
 
 function tierOf({ cluster, tier }: { cluster: ClusterSettings; tier: ObjectFacts["tier"] }) {
@@ -131,7 +138,8 @@ export function limitsOf(resources: unknown): { cpuCount: number | undefined; me
  * Fits the `resources` of a container of a manifest under the ceiling; requests follow the limits, so that what is asked for of a
  * cluster is what its operator planned with. Those that say nothing of processors and memory are left to the limit range.
  */
-export function fitResources(resources: unknown, sizes: Sizes): unknown {
+export function fitResources(given: unknown, sizes: Sizes): unknown {
+  const resources = withinScratch(given, sizes);
   const { cpuCount, memoryBytes } = limitsOf(resources);
   if (cpuCount === undefined && memoryBytes === undefined) return resources;
   const { ceiling, each, requestShare } = sizes;
@@ -146,12 +154,26 @@ export function fitResources(resources: unknown, sizes: Sizes): unknown {
 }
 
 /** As `fitResources`, for the target, which always says what it may use. */
-export function targetResources(resources: unknown, sizes: Sizes, least: Partial<Amount>): unknown {
+export function targetResources(given: unknown, sizes: Sizes, least: Partial<Amount>): unknown {
+  const resources = withinScratch(given, sizes);
   const said = limitsOf(resources);
   const fit = (resource: keyof Amount): number =>
     Math.min(sizes.ceiling[resource], Math.max(said[resource] ?? sizes.target[resource], least[resource] ?? 0));
   const limit = { cpuCount: fit("cpuCount"), memoryBytes: fit("memoryBytes") };
   return overOthers(resources, resourcesOf(limit, sizes.requestShare));
+}
+
+/** How Kubernetes calls the disk of a node. */
+export const SCRATCH = "ephemeral-storage";
+
+/** Has them ask for no more of the disk than there is for each; what is no amount is for the server to complain of. */
+function withinScratch(resources: unknown, { scratchBytes }: Sizes): unknown {
+  return ["limits", "requests"].reduce<unknown>((fitted, list) => {
+    const asked = readQuantity(at(fitted, [list, SCRATCH]));
+    return asked === undefined || asked <= scratchBytes
+      ? fitted
+      : withAt(fitted, [list, SCRATCH], writeBytes(scratchBytes));
+  }, resources);
 }
 
 /** Whatever else there is, as graphics cards, stays. */
