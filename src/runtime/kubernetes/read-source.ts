@@ -4,6 +4,8 @@
  * @module
  */
 import { posix } from "node:path";
+import { Fault } from "../../base/fault.ts";
+import { unlessAborted } from "../../base/unless-aborted.ts";
 import { quoteWord } from "../shell-words.ts";
 import { type Cluster, execIn, findReadyPod, mustFind } from "./cluster.ts";
 import { WORKSPACE } from "./inside.ts";
@@ -12,6 +14,9 @@ import { findRevision, listMirrorFolder, readMirrorFile } from "./sources.ts";
 
 /** As for what is read from a mirror. */
 const FILE_BYTES = 1024 * 1024;
+
+/** A volume that hangs would keep whoever enters, and whoever removes it, waiting for ever (guess: a hundred times a slow one). */
+const READ_MS = 15_000;
 
 /** @param path in the repository; one that leads out of it is as one that is not there */
 export async function readSource(
@@ -66,10 +71,18 @@ async function read(
     `[ ${isThere} "$file" ] || exit 4`,
     `${print} "$file"`,
   ].join("\n");
-  const { exitCode, stdout } = await runInside(
-    execIn(cluster, pod, signal),
-    { text, output: "out", maxBytes: FILE_BYTES },
-    signal,
-  );
-  return exitCode === 0 ? stdout : undefined;
+  const late = new AbortController();
+  const cancel = cluster.clock.after(READ_MS, () => late.abort());
+  const until = AbortSignal.any([signal, late.signal]);
+  try {
+    const reading = { text, output: "out", maxBytes: FILE_BYTES } as const;
+    const { exitCode, stdout } = await unlessAborted(runInside(execIn(cluster, pod, until), reading, until), until);
+    return exitCode === 0 ? stdout : undefined;
+  } catch (error) {
+    if (signal.aborted || !late.signal.aborted) throw error;
+    const told = `its files cannot be read in ${READ_MS / 1_000} s: their volume may be away`;
+    throw new Fault("runtime.failed", `Cannot read ${path} in ${id}: it takes longer than ${READ_MS} ms`, { told });
+  } finally {
+    cancel();
+  }
 }
