@@ -199,3 +199,17 @@ function merged(before: unknown, patch: unknown): unknown {
   }
   return Object.fromEntries(result);
 }
+
+/** Makes the environment `k3x9`, which runs and is set up. */
+export function putRunning(fake: FakeCluster): void {
+  const containerStatuses = [{ name: "main", state: { running: {} } }];
+  const { uid = "" } = fake.put(kinds.pod, {
+    metadata: { name: "one", namespace: "slipway-k3x9" },
+    status: { phase: "Running", containerStatuses },
+  }).metadata;
+  const entrance = {
+    ...{ user: "dev", workspaceFolder: "/workspace/hello", labels: {}, container: "main" },
+    ...{ hostKey: "", serviceNames: [], warnings: [] },
+  };
+  fake.putEnvironment(keptOf({}, { entrance, isCheckedOut: true, readyPod: uid }), "ours");
+}

@@ -2,8 +2,7 @@ import { type Duplex, duplexPair } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { FakeCluster, keptOf } from "../../../test/fakes/fake-cluster.ts";
-import { kinds } from "../../wire/kubernetes.ts";
+import { FakeCluster, putRunning } from "../../../test/fakes/fake-cluster.ts";
 import type { Exec, ExecEnd } from "./api/cluster-api.ts";
 import type { Cluster } from "./cluster.ts";
 import { packFiles, unpackFiles } from "./packing.ts";
@@ -29,16 +28,7 @@ beforeEach(() => {
   const fake = new FakeCluster();
   const own = fake.as();
   cluster = { ...own, api: { ...own.api, exec } };
-  const containerStatuses = [{ name: "main", state: { running: {} } }];
-  const { uid = "" } = fake.put(kinds.pod, {
-    metadata: { name: "one", namespace: "slipway-k3x9" },
-    status: { phase: "Running", containerStatuses },
-  }).metadata;
-  const entrance = {
-    ...{ user: "dev", workspaceFolder: "/workspace/hello", labels: {}, container: "main" },
-    ...{ hostKey: "", serviceNames: [], warnings: [] },
-  };
-  fake.putEnvironment(keptOf({}, { entrance, isCheckedOut: true, readyPod: uid }), "ours");
+  putRunning(fake);
 });
 
 afterEach(() => moving.abort());

@@ -1,7 +1,6 @@
 import { duplexPair } from "node:stream";
 import { expect, test, vi } from "vitest";
-import { FakeCluster, keptOf } from "../../../test/fakes/fake-cluster.ts";
-import { kinds } from "../../wire/kubernetes.ts";
+import { FakeCluster, putRunning } from "../../../test/fakes/fake-cluster.ts";
 import type { Exec } from "./api/cluster-api.ts";
 import { readSource } from "./read-source.ts";
 
@@ -16,16 +15,7 @@ test("readSource() gives up a pod that reads nothing, with a sentence", async ()
     inside.resume();
     return { stream, ended: new Promise(() => undefined), canEndInput: true, stderr: () => "" };
   };
-  const containerStatuses = [{ name: "main", state: { running: {} } }];
-  const { uid = "" } = fake.put(kinds.pod, {
-    metadata: { name: "one", namespace: "slipway-k3x9" },
-    status: { phase: "Running", containerStatuses },
-  }).metadata;
-  const entrance = {
-    ...{ user: "dev", workspaceFolder: "/workspace/hello", labels: {}, container: "main" },
-    ...{ hostKey: "", serviceNames: [], warnings: [] },
-  };
-  fake.putEnvironment(keptOf({}, { entrance, isCheckedOut: true, readyPod: uid }), "ours");
+  putRunning(fake);
   const cluster = { ...own, api: { ...own.api, exec } };
   const reading = readSource(cluster, "k3x9", ".devcontainer.json", new AbortController().signal);
   const told = "its files cannot be read in 15 s: their volume may be away";
