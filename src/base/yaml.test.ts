@@ -59,6 +59,7 @@ test.each([
   ["deep nesting", `a: ${"[".repeat(300)}${"]".repeat(300)}`, "api.yaml:1: is nested deeper than 100 levels"],
   ["very deep nesting", "[".repeat(20_000), "api.yaml:1: this is no YAML that we read"],
   ["mappings as keys of mappings", "? ".repeat(2_000), "api.yaml:1: "],
+  ["a text of too many parts", `a: [${"a,".repeat(400_000)}a]`, "api.yaml:1: has more than 1000000 signs and words"],
   ["a text too long", `a: ${"x".repeat(5_000_000)}`, "api.yaml:1: is larger than 4194304 characters"],
   ["100,000 documents", "---\na: 1\n".repeat(100_000), "api.yaml:1: has more than 1000 documents"],
 ])("parseYamlDocuments() refuses %s", (_, text, complaint) => {
