@@ -78,13 +78,9 @@ export async function bringUp(context: Context, request: BringUpRequest, signal:
     inventory: record.inventory.map((item) => ({ ...item, state: "present" })),
   });
   const start = startSpecOf(definition, envOf(context, record, definition));
-  if (isMember) {
-    const failure = await tryClaim(context, { spec, start, toStep }, signal);
-    if (failure !== undefined) {
-      report(plainLine(`made anew: ${failure}`));
-      return bringUp(context, { ...request, placed: { cluster: record.cluster } }, signal);
-    }
-  } else await context.runtime.start(spec, start, toStep, signal);
+  if (!isMember) await context.runtime.start(spec, start, toStep, signal);
+  else if (!(await tryClaim(context, { spec, start, report, toStep }, signal)))
+    return bringUp(context, { ...request, placed: { cluster: record.cluster } }, signal);
   if (!isWhole) await hold.write({ conditions });
   await request.onStarted(record);
   const { warnings = [], serviceNames = [] } = await context.runtime.observe(id);
@@ -146,28 +142,30 @@ async function takeHold({ store }: Context, id: string): Promise<Hold> {
 interface Claiming {
   readonly spec: EnvironmentSpec;
   readonly start: StartSpec;
+  readonly report: Report;
   readonly toStep: RuntimeReport;
 }
 
 /**
  * Claims a member. One that breaks meanwhile, perhaps half claimed, goes: nobody can say what is in it.
  *
- * @returns why it could not be, when nothing is left of it
+ * @returns `false` when it could not be and nothing is left of it
  */
 async function tryClaim(
   { runtime, log }: Context,
-  { spec, start, toStep }: Claiming,
+  { spec, start, report, toStep }: Claiming,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<boolean> {
   const { id, generation } = spec;
   try {
     await runtime.claim?.(spec, start, toStep, signal);
-    return undefined;
+    return true;
   } catch (error) {
     signal.throwIfAborted();
     log.warn("environment.unclaimed", { environment: id, err: error });
+    report(plainLine(`made anew: ${toldOf(error)}`)); // before it goes, which takes some seconds
     await runtime.destroy(id, generation);
-    return toldOf(error);
+    return false;
   }
 }
 
