@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { endedWithin } from "../base/ended-within.ts";
 import { Fault } from "../base/fault.ts";
 import { nearestTo } from "../base/nearest.ts";
 import { readLogin } from "../policy/login.ts";
@@ -107,7 +108,7 @@ export interface Environments {
 
 /** Makes the environments of one service. There must be no other on the same store. */
 export function makeEnvironments(context: Context): Environments {
-  const { store, runtime, clock, directory, mirrors } = context;
+  const { store, runtime, clock, directory, mirrors, log } = context;
   const entries = makeEntries();
   const garbage = makeGarbage(context);
   const closing = new AbortController();
@@ -159,7 +160,8 @@ export function makeEnvironments(context: Context): Environments {
     close: async () => {
       closing.abort(new Fault("shutdown.begun", "Cannot enter an environment: the service is shutting down"));
       const reason = new Fault("shutdown.begun", "Cannot go on with an environment: the service is shutting down");
-      await noLonger(context, Promise.all([endAll(entries, reason), watching]));
+      const ending = Promise.all([endAll(entries, reason), watching]);
+      if (!(await endedWithin(clock, CLOSE_MS, ending))) log.warn("environments.unended", { afterMs: CLOSE_MS });
     },
   };
 }
@@ -168,20 +170,6 @@ export function makeEnvironments(context: Context): Environments {
 async function endAll(entries: Entries, reason: Fault): Promise<void> {
   await Promise.all(entries.all().map((entry) => halt(entry, reason)));
   for (const { exclusive } of entries.all()) await exclusive;
-}
-
-/** Waits for the end of what is under way, up to a limit. */
-async function noLonger({ clock, log }: Context, ending: Promise<unknown>): Promise<void> {
-  const late = Promise.withResolvers<undefined>();
-  const cancel = clock.after(CLOSE_MS, () => {
-    log.warn("environments.unended", { afterMs: CLOSE_MS });
-    late.resolve(undefined);
-  });
-  try {
-    await Promise.race([ending, late.promise]);
-  } finally {
-    cancel();
-  }
 }
 
 function readPlace(text: string): PlaceLogin {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { endedWithin } from "../base/ended-within.ts";
 import { Fault, faults } from "../base/fault.ts";
 import { bringUp, type BringUpRequest, type Live, type OnStarted, takeUp } from "./bring-up.ts";
 import { conditionOf } from "./conditions.ts";
@@ -70,10 +71,7 @@ const CLEAR_MS = 500;
 /** Begins to clear away, and waits a little for the end of that; nobody else begins anything before it. */
 async function clearSoon(context: Context, entry: Entry, cause: unknown): Promise<void> {
   const cleared = alone(entry, () => clearFailed(context, entry.id, cause));
-  const late = Promise.withResolvers<undefined>();
-  const cancel = context.clock.after(CLEAR_MS, () => late.resolve(undefined));
-  await Promise.race([cleared, late.promise]);
-  cancel();
+  await endedWithin(context.clock, CLEAR_MS, cleared);
 }
 
 /**

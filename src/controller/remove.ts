@@ -2,8 +2,8 @@
  * Takes environments down for good.
  *
  * Nothing that a person has not pushed goes without their word: it is looked for before, and again when nobody is in the
- * environment any more and, where it can sleep, nothing in it can write. From the moment its record says `absent` it cannot come back, and whoever finds that
- * record, after whatever crash, goes on destroying.
+ * environment any more and, where it can sleep, nothing in it can write. From the moment its record says `absent` it cannot
+ * come back, and whoever finds that record, after whatever crash, goes on destroying.
  *
  * @module
  */
